@@ -1,0 +1,1 @@
+"""From an Alertmanager notification to a decision, a run and its outcome."""

@@ -1,0 +1,163 @@
+"""What an action is: its own fields, a plan in words, and the work itself.
+
+An action knows its fields and a `StepContext`; it never sees Flask, the ledger or the runner. One file per kind in this
+package, named like the kind; the class's fields are its YAML keys and its docstring is its page in the reference.
+"""
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from remedy.config.durations import Duration
+
+
+class StepOutcome(StrEnum):
+    """How one step ended. `succeeded` says that the step did its work, not that the alert's cause is gone."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    REFUSED = "refused"
+    """A safety rule stopped it; nothing was changed."""
+    INTERRUPTED = "interrupted"
+
+
+class StepError(Exception):
+    """A step could not do its work; the message is a sentence for the record."""
+
+    outcome: ClassVar[StepOutcome] = StepOutcome.FAILED
+
+    def __init__(self, reason: str, *, exit_code: int | None = None) -> None:
+        super().__init__(reason)
+        self.exit_code = exit_code
+
+
+class StepTimeoutError(StepError):
+    """The step's time was up."""
+
+    outcome = StepOutcome.TIMED_OUT
+
+
+class StepRefusedError(StepError):
+    """A safety rule forbids what the step would do."""
+
+    outcome = StepOutcome.REFUSED
+
+
+class Allow(BaseModel):
+    """What steps may touch: `allow:` of remediation.yml. What is not named is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    units: frozenset[str] = frozenset()
+    """systemd units, with their suffix."""
+    roots: tuple[Path, ...] = ()
+    """Absolute folders; a root itself is never deleted, and no symlink is followed out of one."""
+    commands: tuple[Path, ...] = ()
+    """Absolute paths of programs; never a shell or an interpreter."""
+    ports: frozenset[int] = frozenset()
+    images: frozenset[str] = frozenset()
+    containers: frozenset[str] = frozenset()
+
+
+@dataclass
+class Output:
+    """What a step prints, bounded: the first and the last part are kept, and how much is missing is said."""
+
+    limit: int = 64 * 1024
+    _head: bytearray = field(default_factory=bytearray)
+    _tail: bytearray = field(default_factory=bytearray)
+    _dropped: int = 0
+
+    def write(self, data: bytes) -> None:
+        """Take bytes as they come."""
+        half = self.limit // 2
+        room = half - len(self._head)
+        self._head += data[:room] if room > 0 else b""
+        self._tail += data[max(room, 0) :]
+        if len(self._tail) > half:
+            self._dropped += len(self._tail) - half
+            del self._tail[: len(self._tail) - half]
+
+    def say(self, line: str) -> None:
+        """Add a line of text."""
+        self.write(line.encode("utf-8", "backslashreplace") + b"\n")
+
+    def text(self) -> str:
+        """Return what was kept, as text."""
+        gap = f"\n… {self._dropped} bytes left out …\n".encode() if self._dropped else b""
+        return (bytes(self._head) + gap + bytes(self._tail)).decode("utf-8", "replace")
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """The little world that a step sees."""
+
+    labels: Mapping[str, str]
+    target: str
+    host: str
+    allow: Allow
+    backups: Path
+    """A folder of this run's own, readable by us alone, for copies of what the step will change."""
+    deadline: float
+    """On `time.monotonic`'s clock; the step must have ended by then."""
+    stop: threading.Event
+    """Set when the bridge wants to end now: give up soon, and raise `StepError`."""
+    output: Output = field(default_factory=Output)
+
+    def remaining(self) -> float:
+        """Return the seconds that the step has left.
+
+        Raises:
+            StepTimeoutError: none are left.
+        """
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise StepTimeoutError("its time was up")
+        return left
+
+    def pause(self, seconds: float) -> None:
+        """Wait, but no longer than the step may and not when the bridge wants to end.
+
+        Raises:
+            StepError: the bridge is stopping.
+            StepTimeoutError: the step's time is up.
+        """
+        left = self.remaining()
+        if self.stop.wait(min(seconds, left)):
+            raise StepError("the bridge is stopping")
+        self.remaining()
+
+
+class Action(BaseModel, ABC):
+    """A kind of fix. Subclasses add their fields; text fields carry a pattern, since labels may fill them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    idempotent: ClassVar[bool] = False
+    """May it be run again by itself when a crash interrupted it?"""
+
+    timeout: Duration | None = Field(default=None, description="How long the step may take; else the remediation's.")
+
+    def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:  # noqa: ARG002
+        """Yield (field, why) for whatever can be seen to be forbidden before it runs, so at load time too."""
+        yield from ()
+
+    @abstractmethod
+    def plan(self, context: StepContext) -> str:
+        """Say in words what `run` would do now, changing nothing."""
+
+    @abstractmethod
+    def run(self, context: StepContext) -> str:
+        """Do it and return a sentence on what was done; details go to `context.output`.
+
+        Raises:
+            StepError: it could not be done (`StepRefusedError`, `StepTimeoutError`: for what they say).
+        """

@@ -1,0 +1,1 @@
+"""Checks and log patterns, as metrics for Prometheus."""

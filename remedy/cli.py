@@ -1,0 +1,47 @@
+"""`remedy`: each command is a file in `remedy/commands/`, imported only when it is called."""
+
+import importlib
+import pkgutil
+import sys
+
+import click
+
+from remedy import __version__, commands
+from remedy.config.extras import MissingExtra
+from remedy.config.problems import ConfigError
+
+
+class _Commands(click.Group):
+    """Finds a command by its file: `remedy check-config` is `remedy/commands/check_config.py`'s `command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(commands.__path__))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module = importlib.import_module(f"{commands.__name__}.{cmd_name.replace('-', '_')}")
+        found: click.Command = module.command
+        return found
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="remedy")
+def cli() -> None:
+    """Fix what Prometheus finds, safely, and prove that it is fixed.
+
+    Example: remedy demo
+    """
+
+
+def main() -> None:
+    """Run the command line; a person's mistake is one line for each problem on stderr and exit code 2."""
+    try:
+        cli.main(prog_name="remedy")
+    except ConfigError as wrong:
+        click.echo(str(wrong), err=True)
+        sys.exit(2)
+    except MissingExtra as missing:
+        click.echo(f"remedy: {missing}", err=True)
+        sys.exit(2)

@@ -1,0 +1,1 @@
+"""The commands of `remedy`, one file each; each holds one `click` command named `command`."""

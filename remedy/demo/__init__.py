@@ -1,0 +1,1 @@
+"""`remedy demo`: real processes on loopback, a service that can really break, and a timeline of how it is healed."""

@@ -1,0 +1,1 @@
+"""How exporter and bridge are served over HTTP; knows neither of them."""
