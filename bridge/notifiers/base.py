@@ -1,0 +1,68 @@
+"""What a notifier is: its own fields, and one attempt to hand a message over.
+
+When to tell whom, how often to try again and what becomes of a message that nobody took is the core's business. One
+file per kind in this package, named like the kind; the class's fields are its YAML keys and its docstring is its page.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+
+class State(StrEnum):
+    """Has the trouble begun, or ended?"""
+
+    RAISED = "raised"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True)
+class Message:
+    """What people are told, once: the same `dedup_key` and `labels` when it is raised and when it is resolved."""
+
+    title: str
+    """One line; it carries the names that people gave, in any script."""
+    story: str
+    """Markdown that reads well as plain text: alert, decisions, attempts, outputs, what to do by hand."""
+    dedup_key: str
+    """The same for the same trouble."""
+    severity: str = "warning"
+    """As in the alert: `critical`, `warning`, `info`."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """The alert's own."""
+    runbook_url: str | None = None
+    state: State = State.RAISED
+
+
+class DeliveryError(Exception):
+    """A message was not handed over; the reason is a sentence without any secret, not even that of a URL."""
+
+
+class PassingError(DeliveryError):
+    """It may work later: nobody answered, too many messages, a server in trouble."""
+
+
+class PermanentError(DeliveryError):
+    """Trying again changes nothing until a person changes something: a wrong token, an unknown address."""
+
+
+class Notifier(BaseModel, ABC):
+    """A way to tell people. Subclasses add their fields; secrets are read from files when they are needed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yield (field, why) for what can be seen to be wrong before anything is delivered."""
+        yield from ()
+
+    @abstractmethod
+    def deliver(self, message: Message, timeout: float) -> None:
+        """Hand the message over within `timeout` seconds.
+
+        Raises:
+            PassingError: it may work later.
+            PermanentError: a person must change something first.
+        """
