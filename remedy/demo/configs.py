@@ -22,6 +22,9 @@ class Pace:
     retry_delay: str = "2s"
     quiet_for: str = "3s"
     clears_within: str = "20s"
+    settle: str = "500ms"
+    flapping: int = 20
+    """So often within an hour may the same thing break before the bridge leaves it to people."""
 
 
 def exporter(sample: SampleService, port: int, state: Path) -> str:
@@ -53,7 +56,6 @@ class BridgeAddresses:
     port: int
     token: Path
     ledger: Path
-    people: str
     prometheus: str | None = None
     alertmanager: str | None = None
 
@@ -73,19 +75,25 @@ def remediation(sample: SampleService, where: BridgeAddresses, pace: Pace) -> st
                 "retry_delay": pace.retry_delay,
                 "timeout": "20s",
                 "backup": True,
+                "flapping": {"times": pace.flapping, "within": "1h"},
             },
-            "allow": {"roots": [str(sample.uploads)], "ports": [sample.port]},
+            "allow": {"roots": [str(sample.uploads)], "commands": [str(sample.program)]},
             "remediations": [_restart(sample, pace), _clean(sample, pace)],
         }
     )
 
 
 def _restart(sample: SampleService, pace: Pace) -> dict[str, Any]:
-    process = {"argv": list(sample.argv), "pid_file": str(sample.pid_file), "cwd": str(sample.home)}
+    process = {
+        "pid_file": str(sample.pid_file),
+        "argv": list(sample.argv),
+        "cwd": str(sample.home),
+        "log_file": str(sample.out),
+    }
     return {
         "name": RESTART,
         "match": ['alertname="HealthCheckFailing"', f'check="{CHECK}"'],
-        "steps": [{"service_restart": {"process": process}}],
+        "steps": [{"service_restart": {"process": process, "settle": pace.settle}}],
         "verify": {"alert_clears_within": pace.clears_within},
     }
 

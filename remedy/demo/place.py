@@ -19,7 +19,7 @@ class Place:
     """A folder that is ours as long as this is open. Its lock is also the leash of the sample service."""
 
     def __init__(self, root: Path | None = None) -> None:
-        """Use `root`, or a temporary folder that is removed at the end unless it is kept.
+        """Use `root`, or a temporary folder that is removed at the end unless it is kept or something went wrong.
 
         Raises:
             PlaceError: the folder holds other things, another demo uses it, or it cannot be made.
@@ -57,7 +57,7 @@ class Place:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         os.close(self._held)
-        if not self.keep:
+        if not self.keep and error is None:
             shutil.rmtree(self.root, ignore_errors=True)
 
 

@@ -79,23 +79,21 @@ def plan(place: Place, ports: Ports, tools: Tools, settings: Settings) -> Plan:
         shipped.NotShippedError: Prometheus is to be used, but the project's files for it are not here.
     """
     sample = SampleService(place.root / "sample", ports.sample, leash=place.lock)
+    sample.prepare()
     token = place.write("token", secrets.token_urlsafe(32) + "\n")
-    people = f"http://127.0.0.1:{ports.people}"
     exporter = place.write("exporter.yml", configs.exporter(sample, ports.exporter, place.root / "exporter.db"))
     urls = {"exporter": _url(ports.exporter), "bridge": _url(ports.bridge)}
-    addresses = configs.BridgeAddresses(ports.bridge, token, place.root / "ledger.db", people)
     if tools.prometheus and tools.alertmanager:
         urls |= {"prometheus": _url(ports.prometheus), "alertmanager": _url(ports.alertmanager)}
-        addresses = configs.BridgeAddresses(
-            ports.bridge, token, place.root / "ledger.db", people, urls["prometheus"], urls["alertmanager"]
-        )
+    asked = (urls.get("prometheus"), urls.get("alertmanager"))
+    addresses = configs.BridgeAddresses(ports.bridge, token, place.root / "ledger.db", *asked)
     remediation = place.write("remediation.yml", configs.remediation(sample, addresses, settings.pace))
     if not (tools.prometheus and tools.alertmanager):
         return Plan(sample, (_run(place, urls, exporter, remediation),), {"bridge": urls["bridge"]})
     programs = (
         _exporter(place, urls, exporter),
         _prometheus(place, urls, tools.prometheus, _prometheus_files(place, ports, token, settings)),
-        _alertmanager(place, urls, tools.alertmanager, _alertmanager_file(place, ports, token, people, settings)),
+        _alertmanager(place, urls, tools.alertmanager, _alertmanager_file(place, ports, token, settings)),
         _bridge(place, urls, remediation),
     )
     return Plan(sample, programs, urls)
@@ -164,9 +162,9 @@ def _prometheus(place: Place, urls: dict[str, str], program: str, config: Path) 
     )
 
 
-def _alertmanager_file(place: Place, ports: Ports, token: Path, people: str, settings: Settings) -> Path:
+def _alertmanager_file(place: Place, ports: Ports, token: Path, settings: Settings) -> Path:
     source = shipped.monitoring_folder() / "alertmanager.yml"
-    text = shipped.alertmanager(source, ports.of_documented(), token, people, settings.timing)
+    text = shipped.alertmanager(source, ports.of_documented(), token, _url(ports.people), settings.timing)
     return place.write("alertmanager.yml", text)
 
 

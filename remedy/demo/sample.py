@@ -1,6 +1,7 @@
 """The sample service as the demo sees it: started once here, afterwards by the bridge, so known by its pid file."""
 
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -48,6 +49,11 @@ class SampleService:
         return self.home / "sample.log"
 
     @property
+    def out(self) -> Path:
+        """What it prints beside its log: why it could not start."""
+        return self.home / "sample.out"
+
+    @property
     def pid_file(self) -> Path:
         """Where it writes its pid, whoever started it."""
         return self.home / "sample.pid"
@@ -63,17 +69,27 @@ class SampleService:
         return f"{self.url}/api/health"
 
     @property
+    def program(self) -> Path:
+        """A script of its own: the bridge runs no interpreter that is told what to do."""
+        return self.home / "sample-service"
+
+    @property
     def argv(self) -> tuple[str, ...]:
         """The command line, for whoever starts it."""
         options = {"port": self.port, "data": self.uploads, "log": self.log, "pid-file": self.pid_file}
         options |= {"leash": self.leash}
-        return (sys.executable, "-m", _MODULE, *(f"--{key}={value}" for key, value in options.items()))
+        return (str(self.program), *(f"--{key}={value}" for key, value in options.items()))
+
+    def prepare(self) -> None:
+        """Make its folders and its program; nobody else may write there, or the bridge would refuse to start it."""
+        for folder in (self.home, self.uploads, self.neighbour):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        self.program.touch(mode=0o700)
+        self.program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m {_MODULE} "$@"\n', encoding="utf-8")
 
     def start(self, env: Mapping[str, str]) -> None:
         """Start it for the first time, in a session of its own."""
-        for folder in (self.uploads, self.neighbour):
-            folder.mkdir(parents=True, exist_ok=True)
-        with (self.home / "sample.out").open("ab") as out:
+        with self.out.open("ab") as out:
             process = subprocess.Popen(
                 self.argv,
                 stdin=subprocess.DEVNULL,

@@ -1,5 +1,6 @@
 """Starts a plan's processes, waits until they are ready, starts again what ends too early, and ends them all."""
 
+import json
 import os
 import time
 from collections import Counter
@@ -45,13 +46,18 @@ class Stack:
 
     def get(self, name: str, path: str, **params: Any) -> Any:
         """Ask one of the plan's URLs and return the JSON, or None when there is no answer."""
+        text = self.text(name, path, **params)
+        return None if text is None else json.loads(text)
+
+    def text(self, name: str, path: str, **params: Any) -> str | None:
+        """Ask one of the plan's URLs and return what it says, or None when there is no answer."""
         if name not in self.plan.urls:
             return None
         try:
             answer = self._http.get(self.plan.urls[name] + path, params=params, timeout=_ASK_TIMEOUT)
-            return answer.json() if answer.ok else None
-        except (requests.RequestException, ValueError):
+        except requests.RequestException:
             return None
+        return answer.text if answer.ok else None
 
     def __enter__(self) -> Self:
         try:
