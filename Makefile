@@ -38,9 +38,12 @@ format: install  ## let ruff rewrite
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock:  ## write requirements.lock anew (needs uv)
-	uv pip compile --universal --python-version 3.11 --all-extras --group dev --generate-hashes \
-		--no-emit-index-url --no-header --no-annotate --upgrade -q -o requirements.lock pyproject.toml
+COMPILE := uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate --upgrade -q
+
+lock:  ## write both locks anew: the developers' and, with the same versions, the container image's (needs uv)
+	$(COMPILE) --group dev -o requirements.lock pyproject.toml
+	$(COMPILE) --group build -c requirements.lock -o requirements-image.lock pyproject.toml
 
 clean:  ## remove what was made here
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
