@@ -27,6 +27,8 @@ class StepOutcome(StrEnum):
     REFUSED = "refused"
     """A safety rule stopped it; nothing was changed."""
     INTERRUPTED = "interrupted"
+    PLANNED = "planned"
+    """A dry run: `reason` says what it would have done."""
 
 
 class StepError(Exception):
@@ -139,7 +141,7 @@ class StepContext:
 class Action(BaseModel, ABC):
     """A kind of fix. Subclasses add their fields; text fields carry a pattern, since labels may fill them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     idempotent: ClassVar[bool] = False
     """May it be run again by itself when a crash interrupted it?"""

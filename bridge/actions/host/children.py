@@ -1,0 +1,116 @@
+"""Run a program to its end: no shell, a session of its own, output bounded, killed whole when its time is up."""
+
+import os
+import pwd
+import select
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from bridge.actions.base import Output, StepContext, StepError
+from bridge.actions.host.processes import descendants
+
+BASE_ENV: Mapping[str, str] = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LANG": "C.UTF-8",
+}
+_LOOK_AT_STOP_SECONDS = 0.2
+_GRACE_SECONDS = 1.0
+_CHUNK = 65536
+
+
+def run_program(
+    argv: Sequence[str | Path],
+    context: StepContext,
+    *,
+    output: Output | None = None,
+    cwd: Path | None = None,
+    env: Mapping[str, str] = BASE_ENV,
+    user: str | None = None,
+) -> int:
+    """Run `argv` and return its exit code (negative: the signal that killed it).
+
+    What it prints goes to `output` (default: the step's). `env` is all of its environment. When the step's time is up
+    or the bridge stops, its process group and its descendants get SIGTERM and, within a second, SIGKILL. Children that
+    it leaves behind when it ends by itself are left alone, and what they print then is no longer read.
+
+    Raises:
+        StepError: it cannot be started, or the bridge is stopping.
+        StepTimeoutError: its time was up.
+    """
+    context.remaining()
+    with _start([os.fspath(word) for word in argv], cwd, env, user) as child:
+        pidfd = os.pidfd_open(child.pid)
+        try:
+            _follow(child, pidfd, context, context.output if output is None else output)
+        except BaseException:
+            _end_group(child.pid, pidfd)
+            raise
+        finally:
+            os.close(pidfd)
+    return child.returncode
+
+
+def _start(argv: list[str], cwd: Path | None, env: Mapping[str, str], user: str | None) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env=dict(env),
+            user=user,
+            group=None if user is None else pwd.getpwnam(user).pw_gid,
+            extra_groups=None if user is None else [],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise StepError(f"'{argv[0]}' could not be started: {error.strerror}") from None
+    except (ValueError, KeyError, subprocess.SubprocessError) as error:
+        raise StepError(f"'{argv[0]}' could not be started: {error}") from None
+
+
+def _follow(child: "subprocess.Popen[bytes]", pidfd: int, context: StepContext, output: Output) -> None:
+    if child.stdout is None:
+        raise ValueError("started without a pipe to read from")
+    pipe = child.stdout.fileno()
+    os.set_blocking(pipe, False)
+    poller = select.poll()
+    poller.register(pidfd, select.POLLIN)
+    poller.register(pipe, select.POLLIN)
+    ended = False
+    while not ended:
+        wait = min(context.remaining(), _LOOK_AT_STOP_SECONDS)
+        ready = {fd for fd, _ in poller.poll(wait * 1000)}
+        context.pause(0)
+        ended = pidfd in ready
+        if pipe in ready and not _drain(pipe, output, context):
+            poller.unregister(pipe)
+
+
+def _drain(pipe: int, output: Output, context: StepContext) -> bool:
+    """Take what is there; False once nothing more can come."""
+    try:
+        while chunk := os.read(pipe, _CHUNK):
+            output.write(chunk)
+            context.remaining()
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _end_group(leader: int, pidfd: int) -> None:
+    """Kill a process group whose leader nobody has reaped yet (so its number is still its own), and its strays."""
+    with ExitStack() as held:
+        strays = [held.enter_context(stray) for stray in descendants(leader)]
+        os.killpg(leader, signal.SIGTERM)
+        poller = select.poll()
+        poller.register(pidfd, select.POLLIN)
+        poller.poll(_GRACE_SECONDS * 1000)
+        os.killpg(leader, signal.SIGKILL)
+        for stray in strays:
+            if not stray.ended():
+                stray.signal(signal.SIGKILL)

@@ -1,0 +1,138 @@
+"""Folders inside the allowed roots, entered by descriptor, so that no symlink and no switch of one leads out of them.
+
+Every component, from `/` to a root and from a root down, is opened relative to the one above it, without following
+symlinks. What lies below another mount than the root is not entered.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from bridge.actions.base import Allow, StepError, StepRefusedError
+
+_WAY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_SYSTEM = frozenset(
+    map(
+        Path,
+        (
+            "/",
+            "/bin",
+            "/boot",
+            "/dev",
+            "/etc",
+            "/lib",
+            "/lib64",
+            "/proc",
+            "/root",
+            "/run",
+            "/sbin",
+            "/sys",
+            "/usr",
+            "/var",
+        ),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A path inside an allowed root: the root, and the way from it, component by component."""
+
+    root: Path
+    way: tuple[str, ...]
+
+    @property
+    def path(self) -> Path:
+        """The whole path."""
+        return self.root.joinpath(*self.way)
+
+
+def place(path: Path, allow: Allow) -> Place:
+    """Find the allowed root that a path lies in (the nearest one).
+
+    Raises:
+        StepRefusedError: no root holds it.
+    """
+    holding = [root for root in allow.roots if path.is_relative_to(root) and ".." not in path.parts]
+    if not holding:
+        raise StepRefusedError(f"'{path}' is in none of allow.roots")
+    root = max(holding, key=lambda found: len(found.parts))
+    if not root.is_absolute() or ".." in root.parts or root in _SYSTEM:
+        raise StepRefusedError(f"allow.roots: '{root}' cannot be a root for steps")
+    return Place(root, path.relative_to(root).parts)
+
+
+def place_refusal(path: Path, allow: Allow) -> str | None:
+    """Say why a path may not be touched, or None."""
+    try:
+        place(path, allow)
+    except StepRefusedError as refused:
+        return str(refused)
+    return None
+
+
+@contextmanager
+def opened(folder: Place) -> Iterator[int]:
+    """Open a folder inside a root for reading and give its descriptor.
+
+    Raises:
+        StepRefusedError: a component is a symlink, or another mount begins below the root.
+        StepError: a component is missing or cannot be opened.
+    """
+    descriptor = os.open("/", _WAY)
+    try:
+        walked = PurePath("/")
+        for name in folder.root.parts[1:]:
+            walked /= name
+            descriptor = _step_down(descriptor, name, walked)
+        mount = mount_of(descriptor)
+        for name in folder.way:
+            walked /= name
+            descriptor = _step_down(descriptor, name, walked)
+            if mount_of(descriptor) != mount:
+                raise StepRefusedError(f"'{walked}' is a mount point inside the allowed root")
+        readable = _readable(descriptor, walked)
+        os.close(descriptor)
+        descriptor = readable
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _step_down(parent: int, name: str, walked: PurePath) -> int:
+    """Open `name` in `parent` and close `parent` where that works."""
+    try:
+        inner = os.open(name, _WAY, dir_fd=parent)
+    except OSError as error:
+        if is_symlink(parent, name):
+            raise StepRefusedError(f"'{walked}' is a symlink; name the real folder") from None
+        raise StepError(f"'{walked}' cannot be opened: {error.strerror}") from None
+    os.close(parent)
+    return inner
+
+
+def _readable(folder: int, walked: PurePath) -> int:
+    try:
+        return os.open(".", _READ, dir_fd=folder)
+    except OSError as error:
+        raise StepError(f"'{walked}' cannot be read: {error.strerror}") from None
+
+
+def is_symlink(folder: int, name: str) -> bool:
+    """Tell whether a name in an open folder is a symlink now."""
+    try:
+        return stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    except OSError:
+        return False
+
+
+def mount_of(descriptor: int) -> str:
+    """Return the number of the mount that an open file lies on; bind mounts of one file system differ in it."""
+    for line in Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii").splitlines():
+        if line.startswith("mnt_id:"):
+            return line.split()[1]
+    raise StepError("the kernel does not tell mounts apart (no mnt_id in /proc/self/fdinfo)")

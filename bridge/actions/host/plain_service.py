@@ -1,0 +1,154 @@
+"""A service that is a plain process: known by its pid file, stopped surely, started anew on its own."""
+
+import os
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from bridge.actions.base import Allow, StepContext, StepError, StepRefusedError
+from bridge.actions.host.fields import AbsolutePath, Text
+from bridge.actions.host.folders import place_refusal
+from bridge.actions.host.processes import Process, hold, recorded_pid, stop_surely
+from bridge.actions.host.programs import others_may_write, program_refusal
+from bridge.actions.host.starting import Job, start_detached
+from bridge.actions.host.surroundings import Surroundings
+from remedy.config.durations import Duration
+
+_PID_FILE_BYTES = 64
+_CLOCK_SLACK = 2.0
+_LOG_TAIL = 2000
+
+
+def _regex(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"'{text}' is not a regular expression: {error}") from None
+    return text
+
+
+class PlainService(Surroundings):
+    """How to find, stop and start it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    pid_file: AbsolutePath
+    """Where its process number stands. It is written anew at each start; the service may write it too."""
+    argv: Annotated[tuple[Text, ...], Field(min_length=1, max_length=256)]
+    """What starts it: a program of `allow.commands`, and its arguments."""
+    log_file: AbsolutePath | None = None
+    """What it prints is appended here."""
+    command_line: Annotated[Text, AfterValidator(_regex)] | None = None
+    """A regular expression found in the command line of the right process; else that must end with `argv`, or with its
+    arguments, where a script becomes another program."""
+    grace: Duration = timedelta(seconds=10)
+    """How long it may take to end on SIGTERM before it gets SIGKILL."""
+
+    def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:
+        """Yield (field, why) for what is forbidden."""
+        why = program_refusal(Path(self.argv[0]), allow)
+        if why:
+            yield "argv", why
+        yield from self.surroundings_refusals()
+        for field, file in (("pid_file", self.pid_file), ("log_file", self.log_file)):
+            if file is not None and (why := _unsafe_folder(file, allow)):
+                yield field, why
+
+    def running(self, context: StepContext) -> Process | None:
+        """Hold the process that the pid file names, if it is the one meant.
+
+        Raises:
+            StepRefusedError: the pid file names a process that is another one.
+        """
+        try:
+            text, written = self._recorded()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StepRefusedError(f"{self.pid_file} cannot be read: {error.strerror}") from None
+        process = hold(recorded_pid(text, self.pid_file))
+        if process is None or self._is_meant(process):
+            return process
+        process.close()
+        if process.started > written + _CLOCK_SLACK:
+            context.output.say(f"{self.pid_file} is left over: its number is now that of {process}")
+            return None
+        raise StepRefusedError(
+            f"{self.pid_file} names {process}, which does not look like {self.argv[0]} (set command_line if it is)"
+        )
+
+    def _recorded(self) -> tuple[str, float]:
+        file = os.open(self.pid_file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return os.read(file, _PID_FILE_BYTES).decode("ascii", "replace"), os.fstat(file).st_mtime
+        finally:
+            os.close(file)
+
+    def _is_meant(self, process: Process) -> bool:
+        if self.command_line is not None:
+            return re.search(self.command_line, " ".join(process.command_line)) is not None
+        ends = [self.argv, self.argv[1:]]
+        return any(end and process.command_line[-len(end) :] == end for end in ends)
+
+    def stop(self, context: StepContext) -> str:
+        """End it and its children, surely.
+
+        Raises:
+            StepError: it could not be ended, or must not be.
+        """
+        process = self.running(context)
+        if process is None:
+            return "it was not running"
+        with process:
+            return stop_surely(process, context, self.grace.total_seconds())
+
+    def start(self, context: StepContext, settle: float) -> str:
+        """Start it and see that it stays up for `settle` seconds.
+
+        Raises:
+            StepError: it cannot be started, or ends again.
+        """
+        job = Job(self.argv, self.cwd or Path("/"), self.environment(), self.log_file, self.pid_file, self.user)
+        before = self._log_size()
+        process = start_detached(job, context)
+        if process is None:
+            raise StepError(f"{self.argv[0]} ended at once{self._last_words(before)}")
+        with process:
+            if process.wait(context, settle):
+                raise StepError(f"{self.argv[0]} ended within {settle:g} s of its start{self._last_words(before)}")
+            return f"started as process {process.pid}"
+
+    def _log_size(self) -> int:
+        try:
+            return self.log_file.stat().st_size if self.log_file else 0
+        except OSError:
+            return 0
+
+    def _last_words(self, since: int) -> str:
+        if self.log_file is None:
+            return ""
+        try:
+            with self.log_file.open("rb") as log:
+                log.seek(max(since, log.seek(0, os.SEEK_END) - _LOG_TAIL))
+                words = log.read(_LOG_TAIL).decode("utf-8", "replace").strip()
+        except OSError:
+            return ""
+        return f"; it said: {words}" if words else ""
+
+
+def _unsafe_folder(file: Path, allow: Allow) -> str | None:
+    """Say why a file is in no fit place, or None.
+
+    Its folder must be an allowed one, or one where only root and we may write; and nobody else may switch that folder
+    for another one.
+    """
+    if not file.parent.is_dir():
+        return f"'{file.parent}' is not a folder"
+    free = place_refusal(file.parent, allow) is None
+    folders = file.parent.parents if free else file.parents
+    unsafe = next((why for folder in folders if (why := others_may_write(folder))), None)
+    return unsafe and f"'{file}' could be switched for something else: {unsafe}"

@@ -1,0 +1,176 @@
+"""Restart a service."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from enum import StrEnum
+from typing import ClassVar, Self
+
+from pydantic import model_validator
+
+from bridge.actions.base import Action, Allow, StepContext, StepError, StepRefusedError
+from bridge.actions.host.fields import UnitName
+from bridge.actions.host.plain_service import PlainService
+from bridge.actions.host.systemd import Manager, Systemd, UnitState, Verb, own_units, runs_us
+from remedy.config.durations import Duration
+
+_LOOK_AGAIN_SECONDS = 0.1
+_UNDER_WAY = frozenset({"activating", "deactivating", "reloading", "refreshing"})
+
+
+class Operation(StrEnum):
+    """What is done with the service."""
+
+    RESTART = "restart"
+    START = "start"
+    STOP = "stop"
+    RELOAD = "reload"
+
+
+class ServiceRestart(Action):
+    """Restart (or start, stop, reload) a systemd unit, or a plain process that a pid file names.
+
+    **Changes**: the service is down for a moment. **Needs** the unit in `allow.units` and leave to do so (the polkit
+    rule in deploy/, root, or `sudo -n systemctl`); for a plain process its program in `allow.commands`, and pid file
+    and log file in `allow.roots` or where only root and the bridge's user may write. **Idempotent**: yes.
+    **Backed up**: nothing.
+
+    A unit must become `active`, and still be the same start after `settle`. An unknown unit, one that we may not
+    touch and `start-limit-hit` (about five starts in ten seconds) are told apart; the unit that the bridge runs in is
+    refused. A process is found by its pid file and must look like the one meant; it gets SIGTERM, after `grace`
+    SIGKILL, its children too. The new one is a child of init in a session of its own, under systemd in a scope of its
+    own, and must stay up for `settle`.
+
+    Example:
+        - service_restart: {unit: itsm-nexus.service}
+        - service_restart:
+            process: {pid_file: /run/app/app.pid, argv: [/usr/local/bin/app, --port=5100], log_file: /var/log/app.log}
+    """
+
+    idempotent: ClassVar[bool] = True
+
+    unit: UnitName | None = None
+    """A systemd unit of `allow.units`, with its suffix. This or `process`."""
+    process: PlainService | None = None
+    """A plain process: `pid_file` and `argv`, and what it needs beside."""
+    operation: Operation = Operation.RESTART
+    """`restart`, `start`, `stop` or `reload` (units only)."""
+    manager: Manager = Manager.SYSTEM
+    """Whose unit: the machine's (`system`), or that of the bridge's user (`user`)."""
+    settle: Duration = timedelta(seconds=2)
+    """How long it must stay up to count."""
+    reset_start_limit: bool = False
+    """Where systemd refuses since the unit was started too often: reset that once, and try again."""
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.unit is None) == (self.process is None):
+            raise ValueError("takes exactly one of unit and process")
+        if self.process is not None and self.operation is Operation.RELOAD:
+            raise ValueError("operation: reload is for units; for a process use process_signal")
+        return self
+
+    def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:
+        """Yield what is not allowed of the unit or the process."""
+        if self.unit is not None:
+            if self.unit not in allow.units:
+                yield "unit", f"'{self.unit}' is not in allow.units"
+            if self.unit in own_units():
+                yield "unit", f"'{self.unit}' is what the bridge itself runs in"
+        if self.process is not None:
+            yield from ((f"process.{field}", why) for field, why in self.process.refusals(allow))
+
+    def plan(self, context: StepContext) -> str:
+        """Say what would be done with what runs now."""
+        if self.process is None:
+            return f"{self.operation} the unit {self.unit}"
+        running = self.process.running(context)
+        if running is None:
+            return f"{self.operation} {self.process.argv[0]}, which does not run now"
+        with running:
+            return f"{self.operation} {self.process.argv[0]}, now {running}"
+
+    def run(self, context: StepContext) -> str:
+        """Do it, and see that it worked."""
+        for field, why in self.refusals(context.allow):
+            raise StepRefusedError(f"{field}: {why}")
+        if self.process is not None:
+            return self._process(self.process, context)
+        return _Unit(str(self.unit), self, Systemd(context, self.manager), context).run()
+
+    def _process(self, process: PlainService, context: StepContext) -> str:
+        done = []
+        if self.operation is Operation.START:
+            running = process.running(context)
+            if running is not None:
+                running.close()
+                return f"{process.argv[0]} runs already, as process {running.pid}"
+        else:
+            done.append(process.stop(context))
+        if self.operation is not Operation.STOP:
+            done.append(process.start(context, self.settle.total_seconds()))
+        return f"{process.argv[0]}: {'; '.join(done)}"
+
+
+class _Unit:
+    """One operation on one unit."""
+
+    def __init__(self, unit: str, wanted: ServiceRestart, systemd: Systemd, context: StepContext) -> None:
+        self._unit, self._wanted, self._systemd, self._context = unit, wanted, systemd, context
+
+    def run(self) -> str:
+        before = self._systemd.state(self._unit)
+        if before.load == "not-found":
+            raise StepError(f"systemd does not know the unit {self._unit}")
+        if before.load == "masked":
+            raise StepRefusedError(f"the unit {self._unit} is masked: somebody switched it off for good")
+        if runs_us(before):
+            raise StepRefusedError(f"{self._unit} is what the bridge itself runs in")
+        reset = self._do()
+        state = self._settled(before)
+        return f"{self._wanted.operation} of {self._unit}: was {before}, is {state}{reset}"
+
+    def _do(self) -> str:
+        verb = Verb(self._wanted.operation)
+        code, said = self._systemd.do(verb, self._unit)
+        if not code:
+            return ""
+        state = self._systemd.state(self._unit)
+        if state.result != "start-limit-hit":
+            raise StepError(f"{verb} of {self._unit} failed: {said} It is {state}.", exit_code=code)
+        if not self._wanted.reset_start_limit:
+            raise StepError(
+                f"{self._unit} was started too often (start-limit-hit) and stays failed until"
+                f" `systemctl reset-failed {self._unit}`, or set reset_start_limit",
+                exit_code=code,
+            )
+        self._systemd.do(Verb.RESET_FAILED, self._unit)
+        code, said = self._systemd.do(verb, self._unit)
+        if code:
+            raise StepError(f"{verb} of {self._unit} failed again after reset-failed: {said}", exit_code=code)
+        return "; its start limit was reset once"
+
+    def _settled(self, before: UnitState) -> UnitState:
+        first = self._arrived()
+        if self._wanted.operation is not Operation.STOP and first.kind != "oneshot":
+            self._context.pause(self._wanted.settle.total_seconds())
+        last = self._arrived()
+        if last.invocation != first.invocation:
+            raise StepError(f"{self._unit} did not stay up: it was started again by itself, and is {last}")
+        if self._wanted.operation is Operation.RESTART and last.invocation == before.invocation != "":
+            raise StepError(f"{self._unit} was not restarted: it is still the same start")
+        return last
+
+    def _arrived(self) -> UnitState:
+        """Wait for the unit to be where it should be."""
+        stopped = self._wanted.operation is Operation.STOP
+        while True:
+            state = self._systemd.state(self._unit)
+            if state.active == ("inactive" if stopped else "active"):
+                return state
+            if state.kind == "oneshot" and state.active == "inactive" and state.result == "success":
+                return state
+            if stopped and state.active == "failed":
+                return state
+            if state.active not in _UNDER_WAY:
+                raise StepError(f"{self._unit} is {state}")
+            self._context.pause(_LOOK_AGAIN_SECONDS)

@@ -1,0 +1,57 @@
+"""What the tests of actions share: a step's context, programs that may be allowed, a folder out of others' reach."""
+
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bridge.actions.base import Allow, Output, StepContext
+
+MakeContext = Callable[..., StepContext]
+MakeScript = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A real folder (no symlink in its path) that only we may write to."""
+    folder = Path(tempfile.mkdtemp(prefix="remedy-")).resolve()
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def make_context(home: Path) -> MakeContext:
+    """Make a context; `seconds` is the time that the step has."""
+
+    def make(allow: Allow | None = None, seconds: float = 20, labels: dict[str, str] | None = None) -> StepContext:
+        backups = home / "backups"
+        backups.mkdir(mode=0o700, exist_ok=True)
+        return StepContext(
+            labels=labels or {},
+            target="web-1",
+            host="web-1",
+            allow=allow or Allow(),
+            backups=backups,
+            deadline=time.monotonic() + seconds,
+            stop=threading.Event(),
+            output=Output(),
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_script(home: Path) -> MakeScript:
+    """Write an executable script of ours and give its path."""
+
+    def make(name: str, text: str) -> Path:
+        script = home / name
+        script.write_text(text)
+        script.chmod(0o755)
+        return script
+
+    return make
