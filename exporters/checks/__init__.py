@@ -1,1 +1,1 @@
-"""Kinds of health checks, one file each; dropping a file in here (and its test beside the others) adds one."""
+"""The kinds of health checks, one file each, named like the kind. Adding a file adds a kind."""

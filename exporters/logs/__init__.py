@@ -1,1 +1,1 @@
-"""Reading log sources without losing or double-counting a line, and finding patterns in them."""
+"""Log files followed without losing or counting twice a line, and what their lines match."""

@@ -1,0 +1,87 @@
+"""An HTTP endpoint."""
+
+import re
+import time
+from pathlib import Path
+from typing import Literal
+
+import requests
+import urllib3
+from pydantic import Field, HttpUrl
+
+from exporters.checks._fields import Regex
+from exporters.checks.base import Check, CheckContext, CheckError, CheckResult, unhealthy, within
+from remedy.config.durations import Duration
+
+_BODY_LIMIT = 1024 * 1024
+_CHUNK = 64 * 1024
+
+
+class Http(Check):
+    """An HTTP or HTTPS endpoint: its status, its body and how long it took. Its value is the time in seconds.
+
+    - {name: http_endpoint, kind: http, url: "http://localhost:5100/api/health", critical: true}
+    - {name: api, kind: http, url: "https://localhost:6443/api/v1/health", tls_verify: false, timeout: 5s,
+       body: '"status"\\s*:\\s*"ok"', max_latency: 2s}
+    """
+
+    url: HttpUrl
+    method: Literal["GET", "HEAD", "POST", "PUT", "OPTIONS"] = "GET"
+    headers: dict[str, str] = Field(default={}, description="Headers to send.")
+    body_file: Path | None = Field(default=None, description="A file whose content is sent.")
+    status: list[int] = Field(default=[], description="The statuses that are healthy; else 200 to 299.")
+    body: Regex | None = Field(default=None, description="A regex that the answer must hold.")
+    max_latency: Duration | None = Field(default=None, description="A slower answer is unhealthy.")
+    tls_verify: bool | Path = Field(default=True, description="false for self-signed ones, or a file of authorities.")
+    follow_redirects: bool = True
+
+    def run(self, context: CheckContext) -> CheckResult:
+        started = time.monotonic()
+        try:
+            status, text = self._ask(context)
+        except requests.Timeout:
+            return unhealthy(f"{self.url} did not answer within {time.monotonic() - started:.1f} s")
+        except requests.exceptions.SSLError as error:
+            return unhealthy(f"{self.url}: TLS: {_innermost(error)}")
+        except requests.RequestException as error:
+            return unhealthy(f"{self.url}: {_innermost(error)}")
+        took = time.monotonic() - started
+        if not (status in self.status if self.status else 200 <= status < 300):  # noqa: PLR2004 - HTTP's own numbers
+            return unhealthy(f"{self.url} answered {status}", took, "seconds", status_code=status)
+        if self.body is not None and not re.search(self.body, text):
+            return unhealthy(f"{self.url} answered nothing that {self.body!r} finds", took, "seconds")
+        limit = self.max_latency.total_seconds() if self.max_latency else None
+        return within(took, limit, "seconds", f"{self.url} answered {status} in {took:.3f} s", status_code=status)
+
+    def _ask(self, context: CheckContext) -> tuple[int, str]:
+        """Return the status and the body's first part; the whole of it under the one deadline."""
+        with requests.Session() as session:
+            session.trust_env = False  # a proxy or a .netrc of whoever started us is no part of the check
+            if self.tls_verify is False:
+                urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+            with session.request(
+                self.method,
+                str(self.url),
+                headers=dict(self.headers),
+                data=self.body_file.read_bytes() if self.body_file else None,
+                timeout=context.remaining(),
+                verify=str(self.tls_verify) if isinstance(self.tls_verify, Path) else self.tls_verify,
+                allow_redirects=self.follow_redirects,
+                stream=True,
+            ) as response:
+                body = bytearray()
+                for chunk in response.iter_content(_CHUNK):
+                    body += chunk
+                    if len(body) >= _BODY_LIMIT:
+                        break
+                    if time.monotonic() >= context.deadline:
+                        raise CheckError(f"{self.url} was still sending when the time was up")
+                return response.status_code, body.decode("utf-8", "replace")
+
+
+def _innermost(error: BaseException) -> str:
+    """Say the cause at the bottom, without the addresses of objects that the layers above print."""
+    inner = error.__context__ or error.__cause__ or getattr(error, "reason", None)
+    if isinstance(inner, BaseException):
+        return _innermost(inner)
+    return str(getattr(error, "strerror", None) or str(error) or type(error).__name__)

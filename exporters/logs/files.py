@@ -1,0 +1,69 @@
+"""Which files belong to a log source, and which others lie beside them: older generations and copies."""
+
+import os
+import re
+from glob import glob, has_magic
+from pathlib import Path
+from stat import S_ISREG
+
+from exporters.logs.position import FileId, file_id
+
+_COMPRESSED = re.compile(r"\.(gz|bz2|xz|zst|lz4|lzma|lzo|br|zip|Z|7z)$")
+_GENERATION = r"(?:[.\-_](?:\d[\d.\-_T:]*|old|prev|bak|copy))"
+
+
+def members(pattern: str) -> dict[FileId, Path]:
+    """Return the files that a path or glob names now; compressed ones are none of ours.
+
+    Raises:
+        OSError: a file that the path names (not a glob) is there and cannot be asked about, or is no file.
+    """
+    if not has_magic(pattern):
+        return _one(Path(pattern))
+    found: dict[FileId, Path] = {}
+    for name in sorted(glob(pattern, recursive=True)):  # noqa: PTH207 - Path.glob takes no absolute patterns
+        try:
+            if not _COMPRESSED.search(name):
+                found = _one(Path(name)) | found
+        except OSError:
+            continue  # a folder, or gone since
+    return found
+
+
+def _one(path: Path) -> dict[FileId, Path]:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return {}
+    if not S_ISREG(stat.st_mode):
+        raise OSError(f"{path} is not a regular file")
+    return {file_id(stat): path}
+
+
+def relatives(path: Path) -> dict[FileId, tuple[Path, int]]:
+    """Return what lies beside a log and looks like a generation or copy of it, with when it was last changed (ns).
+
+    `app.log.1`, `app.log-20261121`, `app-20261121.log`, `app.1.log`, `app.log.old`; not `app.log.2.gz`.
+    """
+    stem, suffix = re.escape(path.stem), re.escape(path.suffix)
+    form = re.compile(rf"{stem}{suffix}{_GENERATION}(?:\.log)?|{stem}{_GENERATION}{suffix}")
+    return {key: found for key, found in _beside(path).items() if form.fullmatch(found[0].name)}
+
+
+def moved_to(path: Path, wanted: FileId) -> Path | None:
+    """Return where in its folder a file is now."""
+    found = _beside(path).get(wanted)
+    return found[0] if found else None
+
+
+def _beside(path: Path) -> dict[FileId, tuple[Path, int]]:
+    found: dict[FileId, tuple[Path, int]] = {}
+    try:
+        with os.scandir(path.parent) as entries:
+            for entry in entries:
+                stat = entry.stat(follow_symlinks=False)
+                if S_ISREG(stat.st_mode) and not _COMPRESSED.search(entry.name):
+                    found[file_id(stat)] = (Path(entry.path), stat.st_mtime_ns)
+    except FileNotFoundError:
+        return {}
+    return found

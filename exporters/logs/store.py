@@ -1,0 +1,130 @@
+"""The exporter's memory: positions and counters in one SQLite file, written in one transaction.
+
+One connection writes and checkpoints (SQLite before 3.51.3 can corrupt a database that several checkpoint), so whatever
+ends this process, position and counters are of the same moment.
+"""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from exporters.logs.fingerprint import Fingerprint
+from exporters.logs.position import FileId, Known, Position
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS sources (source TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (
+    source TEXT, device TEXT, inode TEXT, path BLOB, at INTEGER, head_end INTEGER, head BLOB,
+    tail_start INTEGER, tail_end INTEGER, tail BLOB, counted TEXT, cutting INTEGER, ignored INTEGER,
+    PRIMARY KEY (source, device, inode)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lines (
+    source TEXT, pattern TEXT, count INTEGER NOT NULL, PRIMARY KEY (source, pattern)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS totals (
+    source TEXT, name TEXT, count INTEGER NOT NULL, PRIMARY KEY (source, name)
+) WITHOUT ROWID;
+"""
+_ADD = "INSERT INTO {0} VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"
+
+
+@dataclass
+class Change:
+    """What one look at a source changes: written whole, or not at all."""
+
+    files: dict[FileId, Known] = field(default_factory=dict)
+    forgotten: set[FileId] = field(default_factory=set)
+    lines: Counter[str] = field(default_factory=Counter)
+    """Matching lines by pattern id."""
+    totals: Counter[str] = field(default_factory=Counter)
+    """`read_bytes`, `rotations`, `truncations`, `errors`, `cut_lines`."""
+
+    def __bool__(self) -> bool:
+        return bool(self.files or self.forgotten or self.lines or self.totals)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What is known of a source."""
+
+    begun: bool
+    """Has it been looked at before?"""
+    files: Mapping[FileId, Known]
+    lines: Mapping[str, int]
+    totals: Mapping[str, int]
+
+
+class Store:
+    """The state database; used by one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it, and make it where there is none.
+
+        Raises:
+            OSError: its folder cannot be made.
+            sqlite3.Error: it cannot be opened, or is no database.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")  # safe against kill -9; a power cut may undo the last moments
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close it."""
+        self._db.close()
+
+    def load(self, source: str) -> Saved:
+        """Return what is known of a source."""
+        ask = self._db.execute
+        return Saved(
+            ask("SELECT 1 FROM sources WHERE source = ?", [source]).fetchone() is not None,
+            dict(self._files(source)),
+            dict(ask("SELECT pattern, count FROM lines WHERE source = ?", [source]).fetchall()),
+            dict(ask("SELECT name, count FROM totals WHERE source = ?", [source]).fetchall()),
+        )
+
+    def commit(self, source: str, change: Change) -> None:
+        """Write a change.
+
+        Raises:
+            sqlite3.Error: nothing of it was written.
+        """
+        with self._db:
+            write = self._db.execute
+            write("BEGIN IMMEDIATE")
+            write("INSERT OR IGNORE INTO sources VALUES (?)", [source])
+            self._db.executemany(
+                "DELETE FROM files WHERE source = ? AND device = ? AND inode = ?",
+                [(source, str(device), str(inode)) for device, inode in change.forgotten],
+            )
+            self._db.executemany(
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [_row(source, key, known) for key, known in change.files.items()],
+            )
+            for table, counts in (("lines", change.lines), ("totals", change.totals)):
+                self._db.executemany(_ADD.format(table), [(source, name, n) for name, n in counts.items()])
+
+    def _files(self, source: str) -> Iterator[tuple[FileId, Known]]:
+        for row in self._db.execute("SELECT * FROM files WHERE source = ?", [source]):
+            _, device, inode, path, at, head_end, head, tail_start, tail_end, tail, counted, cutting, ignored = row
+            position = Position(
+                at,
+                Fingerprint(0, head_end, head),
+                Fingerprint(tail_start, tail_end, tail),
+                frozenset(json.loads(counted)),
+                bool(cutting),
+                bool(ignored),
+            )
+            yield (int(device), int(inode)), Known(Path(path.decode("utf-8", "surrogateescape")), position)
+
+
+def _row(source: str, key: FileId, known: Known) -> tuple[object, ...]:
+    at = known.position
+    path = str(known.path).encode("utf-8", "surrogateescape")
+    file = (source, str(key[0]), str(key[1]), path, at.offset)
+    prints = (at.head.end, at.head.digest, at.tail.start, at.tail.end, at.tail.digest)
+    return (*file, *prints, json.dumps(sorted(at.counted)), at.cutting, at.ignored)

@@ -1,0 +1,162 @@
+"""One open log file, read in whole lines from where it was left.
+
+A position is the start of a line, so what was read and not kept is simply read again. An unfinished last line is tried
+after a moment of quiet; what it matched is remembered with the position, so that the same line does not count again
+when it is finished.
+"""
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from exporters.logs.engine import Engine, Hits
+from exporters.logs.position import FileId, Position, file_id, position_at
+
+BLOCK = 256 * 1024
+LONGEST_LINE = 1024 * 1024
+"""A longer line is matched up to here; the rest is left out and the line counted as cut."""
+BATCH = 16 * 1024 * 1024
+"""Bytes that one reading takes, about: what is between two commits."""
+_SAMPLES = 5
+
+
+class ReplacedError(Exception):
+    """The file is no longer what was read: it was truncated, and perhaps filled anew."""
+
+
+@dataclass
+class Reading:
+    """What one reading found, and where it ended. Nothing of it holds until it is committed."""
+
+    position: Position
+    lines: Counter[str] = field(default_factory=Counter)
+    """Matching lines by pattern id."""
+    samples: dict[str, list[bytes]] = field(default_factory=dict)
+    """The last few matching lines of each pattern."""
+    size: int = 0
+    """Bytes that were read to the end."""
+    cut: int = 0
+    """Lines that were too long."""
+    unfinished: int = 0
+    """Bytes of a last line without its newline."""
+    more: bool = False
+    """There is more to read at once."""
+
+
+class Tail:
+    """A log file that is held open, under whatever name it may go."""
+
+    def __init__(self, path: Path, fd: int, position: Position) -> None:
+        self.path, self.fd, self.position = path, fd, position
+        self.left_at: float | None = None
+        """When it lost its path to another file, on the monotonic clock."""
+        self.changed_at = 0.0
+        """When it was last seen to have changed, on the monotonic clock."""
+        self.settled = False
+        """Its unfinished last line, if any, has been tried."""
+        self.behind = 0
+        """Bytes that are not yet read."""
+        self._seen: tuple[int, int] = (-1, -1)
+
+    @property
+    def id(self) -> FileId:
+        """Return its identity."""
+        return file_id(os.fstat(self.fd))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self.fd)
+
+    def changed(self, now: float) -> bool:
+        """Has the file been written to since this was last asked?"""
+        stat = os.fstat(self.fd)
+        seen, self._seen = self._seen, (stat.st_size, stat.st_mtime_ns)
+        if seen == self._seen:
+            return False
+        self.changed_at, self.settled = now, False
+        return True
+
+    def read(self, engine: Engine, ids: list[str], *, settle: bool) -> Reading:
+        """Read whole lines up to the end, or about a batch of them; with `settle`, an unfinished last one as well.
+
+        Raises:
+            ReplacedError: the file is not what it was; what was read is void.
+            OSError: it cannot be read.
+        """
+        reader = _Reader(self.fd, self.position, engine, ids)
+        reading = reader.read(settle=settle)
+        size = os.fstat(self.fd).st_size
+        # Asked after reading: if the file is the same now, it was so all along, and what was read is good.
+        if not self.position.holds(self.fd) or size < reading.position.offset:
+            raise ReplacedError
+        self.behind = max(0, size - reading.position.offset - (reading.unfinished if settle else 0))
+        return reading
+
+
+class _Reader:
+    """One reading under way."""
+
+    def __init__(self, fd: int, start: Position, engine: Engine, ids: list[str]) -> None:
+        self._fd, self._engine, self._ids = fd, engine, ids
+        self._offset, self._counted, self._cutting = start.offset, start.counted, start.cutting
+        self._found = Reading(start)
+
+    def read(self, *, settle: bool) -> Reading:
+        found, start = self._found, self._offset
+        while self._offset - start < BATCH and (data := self._next()):
+            if self._cutting:
+                self._skip(data)
+            elif end := data.rfind(b"\n") + 1:
+                self._scan(data[:end])
+                self._move(end)
+            elif len(data) > LONGEST_LINE:
+                self._cut(data)
+            else:
+                found.unfinished = len(data)
+                if settle:
+                    self._counted |= self._scan(data)
+                break
+        found.more = self._offset - start >= BATCH
+        found.size = self._offset - start
+        found.position = position_at(self._fd, self._offset, counted=self._counted, cutting=self._cutting)
+        return found
+
+    def _next(self) -> bytes:
+        data = os.pread(self._fd, BLOCK, self._offset)
+        if len(data) == BLOCK and b"\n" not in data:
+            data = os.pread(self._fd, LONGEST_LINE + 1, self._offset)
+        return data
+
+    def _skip(self, data: bytes) -> None:
+        end = data.find(b"\n") + 1
+        self._cutting = not end
+        self._offset += end or len(data)
+
+    def _cut(self, data: bytes) -> None:
+        hole = len(data) - len(data.lstrip(b"\0"))
+        if hole:  # a writer that kept its place over a truncation leaves zeros before its next line
+            self._offset += hole
+            return
+        self._scan(data[:LONGEST_LINE])
+        self._move(LONGEST_LINE)
+        self._cutting = True
+        self._found.cut += 1
+
+    def _move(self, size: int) -> None:
+        self._offset += size
+        self._counted = frozenset()
+
+    def _scan(self, block: bytes) -> frozenset[str]:
+        """Count the block's matching lines; return the ids of the patterns that had any."""
+        hits: Hits = self._engine.scan(block)
+        for index, spans in hits.items():
+            pattern = self._ids[index]
+            again = pattern in self._counted and spans[0][0] == 0
+            new = spans[1:] if again else spans
+            if new:
+                self._found.lines[pattern] += len(new)
+                samples = self._found.samples.setdefault(pattern, [])
+                samples += (block[start:end] for start, end in new[-_SAMPLES:])
+                del samples[:-_SAMPLES]
+        return frozenset(self._ids[index] for index in hits)

@@ -1,0 +1,219 @@
+"""When checks run: each in the background, on its own interval and under its own timeout.
+
+A run that hangs is given up at its timeout: its thread is left behind (a thread cannot be ended from outside) and takes
+nobody's place. A failing check is run again after min(interval, 15 s), so that the proof of a fix comes soon.
+"""
+
+import heapq
+import itertools
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from exporters.checks.base import Check, CheckContext, CheckResult, Status
+from exporters.clock import Clock
+
+RETRY_SECONDS = 15.0
+_GRACE = 0.5
+"""Seconds after its timeout in which a check may still say by itself what it waited for."""
+_CONCURRENT = 32
+"""Runs at the same time, those that were given up not counted."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run of a check."""
+
+    started_at: float
+    """Unix time. A fix is proven only by a run that began after it."""
+    seconds: float
+    result: CheckResult
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a check stands now."""
+
+    check: Check
+    last: Run | None = None
+    """None before its first run ended."""
+    failures: int = 0
+    """In a row, up to now."""
+
+    def after(self, run: Run) -> "Standing":
+        """Return how it stands after one more run."""
+        failed = run.result.status is not Status.HEALTHY
+        return Standing(self.check, run, self.failures + 1 if failed else 0)
+
+
+class UnknownCheckError(Exception):
+    """There is no check of this name."""
+
+
+class StillHangingError(Exception):
+    """The run before has not ended yet, long after its timeout."""
+
+
+@dataclass
+class _Task:
+    """A check and the run of it that is under way, if any."""
+
+    standing: Standing
+    memory: dict[str, object] = field(default_factory=dict)
+    due: float = 0.0
+    number: int | None = None
+    """The number of the run under way; another number that comes back is one that was given up."""
+    began: float = 0.0
+    started_at: float = 0.0
+    hanging: bool = False
+    """A run that was given up has not come back."""
+
+    @property
+    def check(self) -> Check:
+        return self.standing.check
+
+    @property
+    def gives_up_at(self) -> float:
+        return self.began + self.check.timeout.total_seconds() + _GRACE
+
+
+class Schedule:
+    """Runs checks until it is stopped; whoever asks how they stand never waits for one."""
+
+    def __init__(self, checks: Iterable[Check], clock: Clock, before: Mapping[str, Standing] | None = None) -> None:
+        """Take the checks, and how they stood `before` a reload: what has not changed goes on from there."""
+        self._clock = clock
+        self._tasks: dict[str, _Task] = {}
+        for check in checks:
+            old = (before or {}).get(check.name)
+            self._tasks[check.name] = _Task(old if old and old.check == check else Standing(check))
+        self._running: dict[str, _Task] = {}
+        self._numbers = itertools.count(1)
+        self._due: list[tuple[float, int, str]] = []
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._loop, name="schedule", daemon=True)
+
+    def start(self) -> None:
+        """Begin: every check is due now."""
+        now = self._clock.monotonic()
+        for name, task in self._tasks.items():
+            self._plan(name, task, now)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; runs under way are left to themselves, since one may hang."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join()
+
+    def standings(self) -> dict[str, Standing]:
+        """Return how every check stands, by name."""
+        with self._changed:
+            return {name: task.standing for name, task in self._tasks.items()}
+
+    def probe(self, name: str, timeout: float) -> Run:
+        """Run a check now, beside its schedule, for `timeout` seconds at most.
+
+        Raises:
+            UnknownCheckError: there is none of this name.
+            StillHangingError: its last run has not come back: one more would only hang as well.
+        """
+        with self._changed:
+            task = self._tasks.get(name)
+            if task is None:
+                raise UnknownCheckError(name)
+            if task.hanging:
+                raise StillHangingError(name)
+        seconds = min(timeout, task.check.timeout.total_seconds())
+        started_at, began = self._clock.time(), self._clock.monotonic()
+        came: list[CheckResult] = []
+        context = CheckContext(began + seconds, dict(task.memory))
+        thread = threading.Thread(target=lambda: came.append(_look(task.check, context)), name=name, daemon=True)
+        thread.start()
+        thread.join(seconds + _GRACE)
+        result = came[0] if came else _gave_up(seconds)
+        return Run(started_at, self._clock.monotonic() - began, result)
+
+    def _plan(self, name: str, task: _Task, due: float) -> None:
+        task.due = due
+        heapq.heappush(self._due, (due, next(self._numbers), name))
+
+    def _loop(self) -> None:
+        with self._changed:
+            while not self._stopping:
+                now = self._clock.monotonic()
+                next_end = self._give_up(now)
+                next_start = self._begin(now)
+                soonest = min(next_end, next_start)
+                self._changed.wait(None if soonest == float("inf") else max(0.0, soonest - self._clock.monotonic()))
+
+    def _give_up(self, now: float) -> float:
+        """End the runs whose time is up; return when the next one's will be."""
+        soonest = float("inf")
+        for name, task in list(self._running.items()):
+            if now < task.gives_up_at:
+                soonest = min(soonest, task.gives_up_at)
+                continue
+            del self._running[name]
+            task.number, task.hanging = None, True
+            run = Run(task.started_at, now - task.began, _gave_up(task.check.timeout.total_seconds()))
+            self._record(name, task, run)
+        return soonest
+
+    def _begin(self, now: float) -> float:
+        """Start what is due, as far as there is room; return when the next one is due."""
+        while self._due and self._due[0][0] <= now:
+            if len(self._running) >= _CONCURRENT:
+                return float("inf")  # whichever ends first wakes us
+            due, _, name = heapq.heappop(self._due)
+            task = self._tasks[name]
+            if due != task.due or name in self._running:
+                continue
+            if task.hanging:
+                result = CheckResult(Status.UNKNOWN, "an earlier run is still hanging")
+                self._record(name, task, Run(self._clock.time(), 0.0, result))
+                continue
+            self._launch(name, task)
+        return self._due[0][0] if self._due else float("inf")
+
+    def _launch(self, name: str, task: _Task) -> None:
+        self._running[name] = task
+        number = task.number = next(self._numbers)
+        task.began, task.started_at = self._clock.monotonic(), self._clock.time()
+        context = CheckContext(task.began + task.check.timeout.total_seconds(), task.memory)
+
+        def work() -> None:
+            result = _look(task.check, context)
+            self._came_back(name, task, number, result)
+
+        threading.Thread(target=work, name=f"check {name}", daemon=True).start()
+
+    def _came_back(self, name: str, task: _Task, number: int, result: CheckResult) -> None:
+        with self._changed:
+            if task.number == number:
+                del self._running[name]
+                self._record(name, task, Run(task.started_at, self._clock.monotonic() - task.began, result))
+            else:  # too late to count, but now it can be run again
+                task.hanging = False
+                self._plan(name, task, self._clock.monotonic())
+            self._changed.notify()
+
+    def _record(self, name: str, task: _Task, run: Run) -> None:
+        task.standing = task.standing.after(run)
+        pause = task.check.interval.total_seconds()
+        if task.standing.failures:
+            pause = min(pause, RETRY_SECONDS)
+        self._plan(name, task, self._clock.monotonic() - run.seconds + pause)
+
+
+def _look(check: Check, context: CheckContext) -> CheckResult:
+    try:
+        return check.run(context)
+    except Exception as error:  # noqa: BLE001 - whatever a check raises is what it found
+        return CheckResult(Status.UNKNOWN, str(error) or type(error).__name__)
+
+
+def _gave_up(seconds: float) -> CheckResult:
+    return CheckResult(Status.UNKNOWN, f"did not end within {seconds:g} s")

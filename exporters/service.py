@@ -1,0 +1,54 @@
+"""The exporter as a service: what `remedy.web.serve` starts, reloads and stops."""
+
+import time
+from pathlib import Path
+
+from flask import Flask
+from prometheus_client import CollectorRegistry
+
+from exporters.app import make_app
+from exporters.config import read_config
+from exporters.exporter import Exporter
+from remedy.config.problems import ConfigError
+
+
+class ExporterService:
+    """One exporter and its HTTP side, for one configuration file."""
+
+    def __init__(self, file: Path) -> None:
+        """Read the configuration.
+
+        Raises:
+            ConfigError: it is wrong.
+        """
+        self._file = file
+        self.exporter = Exporter(read_config(file), CollectorRegistry(), time)
+        self._app = make_app(self.exporter, self._adopt)
+
+    @property
+    def wsgi(self) -> Flask:
+        """Return the HTTP side."""
+        return self._app
+
+    def start(self) -> None:
+        """Begin to check and to follow."""
+        self.exporter.start()
+
+    def reload(self) -> None:
+        """Read the configuration anew; a wrong one keeps the old one and says so."""
+        try:
+            self._adopt()
+        except ConfigError as wrong:
+            print(wrong, flush=True)
+
+    def stop(self) -> None:
+        """End the work."""
+        self.exporter.stop()
+
+    def _adopt(self) -> None:
+        try:
+            config = read_config(self._file)
+        except ConfigError:
+            self.exporter.refused()
+            raise
+        self.exporter.adopt(config)

@@ -1,0 +1,27 @@
+"""`remedy exporter`: checks and log patterns as metrics."""
+
+import socket
+from pathlib import Path
+
+import click
+
+from exporters.config import read_config
+from exporters.service import ExporterService
+from remedy.web.serve import Listen, serve
+
+
+@click.command()
+@click.option("--config", "file", type=click.Path(path_type=Path), default=Path("exporter.yml"), show_default=True)
+def command(file: Path) -> None:
+    """Run checks and follow logs; show both to Prometheus.
+
+    Example: remedy exporter --config exporter.yml
+    """
+    config = read_config(file)  # a mistake in it is said here, before anything is started
+    bind = config.listen
+    host, _, port = bind.rpartition(":")
+    if int(port) == 0:
+        listener = socket.create_server((host, 0))
+        bind, port = f"fd://{listener.fileno()}", str(listener.getsockname()[1])
+    click.echo(f"remedy exporter: http://{host}:{port}/metrics")
+    serve(lambda: ExporterService(file), Listen(bind=(bind,)))
