@@ -11,6 +11,8 @@ from typing import Annotated
 from pydantic import BeforeValidator, PlainSerializer
 
 _UNITS_MS = {"y": 31_536_000_000, "w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
+_MAX_MS = 292 * _UNITS_MS["y"]
+"""Prometheus counts in 64 bit nanoseconds."""
 _FORM = re.compile("".join(rf"(?:(?P<{unit}>[0-9]{{1,9}}){unit})?" for unit in _UNITS_MS))
 
 
@@ -22,13 +24,16 @@ def parse_duration(text: object) -> timedelta:
     """
     if isinstance(text, timedelta):
         return text
-    if text in (0, "0"):
+    if text == "0" or (text == 0 and not isinstance(text, bool)):
         return timedelta(0)
     match = _FORM.fullmatch(text) if isinstance(text, str) and text else None
     if match is None:
         hint = f" (did you mean '{text}s'?)" if str(text).isdigit() else ""
-        raise ValueError(f"{text!r} is not a duration such as 30s, 5m or 1h30m{hint}")
-    return timedelta(milliseconds=sum(int(n) * _UNITS_MS[unit] for unit, n in match.groupdict(default="0").items()))
+        raise ValueError(f"{str(text)[:60]!r} is not a duration such as 30s, 5m or 1h30m{hint}")
+    total = sum(int(n) * _UNITS_MS[unit] for unit, n in match.groupdict(default="0").items())
+    if total > _MAX_MS:
+        raise ValueError(f"{text!r} is too long: 292y is the most")
+    return timedelta(milliseconds=total)
 
 
 def format_duration(value: timedelta) -> str:

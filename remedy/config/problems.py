@@ -1,7 +1,8 @@
 """What is wrong with a configuration: every problem with its file, line, key path and a suggestion."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +11,13 @@ from pydantic_core import ErrorDetails
 KeyPath = tuple[str | int, ...]
 _SHOWN = 60
 """Characters of a wrong value that a message repeats."""
+_SECRET = re.compile("password|secret|token|credential|authorization|api_?key|dsn|database$|urls?$", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing that a person must change, and where."""
+    """One thing that a person must change, and where. Always one line, whatever stands in the file."""
 
     file: str
     line: int | None
@@ -23,7 +26,8 @@ class Problem:
 
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}:{self.line}"
-        return f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+        text = f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+        return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 class ConfigError(Exception):
@@ -45,17 +49,19 @@ def spell(path: KeyPath) -> str:
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """Return ` (did you mean 'x'?)`, or what there is to choose from where nothing is close."""
     names = sorted(known)
-    close = difflib.get_close_matches(str(word), names, n=1)
+    close = difflib.get_close_matches(str(word)[:_SHOWN], names, n=1)
     if close:
         return f" (did you mean '{close[0]}'?)"
     return f" (known: {', '.join(names)})" if names else ""
 
 
 def describe(error: ErrorDetails, known_keys: Iterable[str] = ()) -> str:  # noqa: PLR0911 - one return per case
-    """Say one pydantic error as a sentence for the person who wrote the file."""
+    """Say one pydantic error as a sentence for the person who wrote the file; what may be a secret is not repeated."""
+    given = _given(error)
     match error["type"]:
         case "extra_forbidden":
-            return f"unknown key '{error['loc'][-1]}'{did_you_mean(error['loc'][-1], known_keys)}"
+            name = str(error["loc"][-1])
+            return f"unknown key {_quoted(name)}{did_you_mean(name, known_keys)}"
         case "missing":
             return f"the key '{error['loc'][-1]}' is missing"
         case "value_error" | "assertion_error":
@@ -63,18 +69,13 @@ def describe(error: ErrorDetails, known_keys: Iterable[str] = ()) -> str:  # noq
         case "literal_error" | "enum":
             expected = str(error["ctx"]["expected"]).replace(" or ", ", ")
             choices = [choice.strip().strip("'") for choice in expected.split(",")]
-            return f"unknown value '{error['input']}'{did_you_mean(error['input'], choices)}"
+            return f"unknown value {given}{did_you_mean(error['input'], choices)}"
         case "string_pattern_mismatch":
-            return f"{_shown(error['input'])} does not have the form {error['ctx']['pattern']}"
+            return f"{given} does not have the form {error['ctx']['pattern']}"
         case "model_type" | "dict_type" | "mapping_type":
-            return f"expected keys and values, got {_shown(error['input'])}"
+            return f"expected keys and values, got {_kind(error['input'])}"
         case _:
-            return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {_shown(error['input'])}"
-
-
-def keys_of(loc: Sequence[str | int]) -> KeyPath:
-    """Drop what pydantic adds to a location beside keys and indexes (names of union members and functions)."""
-    return tuple(part for part in loc if isinstance(part, int) or not any(c in part for c in "[(-"))
+            return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {given}"
 
 
 def unreadable(file: Path, error: OSError) -> ConfigError:
@@ -82,6 +83,27 @@ def unreadable(file: Path, error: OSError) -> ConfigError:
     return ConfigError([Problem(str(file), None, "", f"cannot be read: {error.strerror}")])
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
+def _given(error: ErrorDetails) -> str:
+    names = [part for part in error["loc"] if isinstance(part, str)]
+    if names and _SECRET.search(names[-1]):
+        return "something else (not shown, it may be a secret)"
+    return _quoted(error["input"])
+
+
+def _kind(value: object) -> str:
+    """Name what was given instead of showing it: a whole section may hold secrets."""
+    match value:
+        case None:
+            return "nothing"
+        case bool() | int() | float():
+            return "a number or a yes/no"
+        case str():
+            return "text"
+        case list() | tuple():
+            return "a list"
+    return "something else"
+
+
+def _quoted(value: object) -> str:
+    text = "nothing" if value is None else f"'{value}'" if isinstance(value, str) else repr(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

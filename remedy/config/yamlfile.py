@@ -1,16 +1,15 @@
-"""YAML (and so JSON) with the line of every key, so that each problem can say where it is."""
+"""YAML (and so JSON) files with the line of every key, so that each problem can say where it is."""
 
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
-from remedy.config.problems import ConfigError, KeyPath, Problem, describe, keys_of, spell, unreadable
+from remedy.config.problems import ConfigError, KeyPath, Problem, describe, spell, unreadable
+from remedy.config.yamltext import parse
 
-_MAX_DEPTH = 50
+_MAX_BYTES = 16 * 1024 * 1024
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -41,18 +40,28 @@ class Document:
             raise ConfigError(self.problems(invalid, model, path)) from None
 
     def problems(self, invalid: ValidationError, model: type[BaseModel], path: KeyPath = ()) -> list[Problem]:
-        """Translate pydantic's errors; an unknown key is shown at its parent's path with a suggestion."""
+        """Translate pydantic's errors; an unknown or missing key is shown at its parent's path."""
         found = []
-        for error in invalid.errors():
-            loc = keys_of(error["loc"])
-            at = path + loc
-            message = describe(error, known_keys(model, loc[:-1]))
+        for error in invalid.errors(include_url=False):
+            loc = error["loc"]
             if error["type"] in ("extra_forbidden", "missing"):
-                line = self.problem(at, "").line
-                found.append(Problem(self.file, line, spell(at[:-1]), message))
+                parent = self._in_file(path, loc[:-1])
+                line = self.problem((*parent, loc[-1]), "").line
+                message = describe(error, known_keys(model, parent[len(path) :]))
+                found.append(Problem(self.file, line, spell(parent), message))
             else:
-                found.append(self.problem(at, message))
+                found.append(self.problem(self._in_file(path, loc), describe(error)))
         return found
+
+    def _in_file(self, path: KeyPath, loc: KeyPath) -> KeyPath:
+        """Extend a path by those parts of pydantic's location that are keys of the file.
+
+        The others are names of pydantic's own: of a union's members, of validating functions.
+        """
+        for part in loc:
+            if (*path, part) in self.lines:
+                path = (*path, part)
+        return path
 
 
 def known_keys(model: type[BaseModel], path: KeyPath) -> list[str]:
@@ -84,56 +93,25 @@ def read_yaml(file: Path) -> Document:
         ConfigError: it cannot be read, is no YAML, or holds a key twice.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        with file.open("rb") as source:
+            raw = source.read(_MAX_BYTES + 1)
     except OSError as error:
         raise unreadable(file, error) from None
+    if len(raw) > _MAX_BYTES:
+        raise ConfigError([Problem(str(file), None, "", f"is larger than {_MAX_BYTES // 1024**2} MiB")])
+    try:
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError([Problem(str(file), None, "", f"is not UTF-8 (byte {error.start})")]) from None
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError([Problem(str(file), line, "", f"is not UTF-8 (byte 0x{raw[error.start]:02x})")]) from None
     return parse_yaml(text, str(file))
 
 
 def parse_yaml(text: str, file: str) -> Document:
-    """Parse YAML text; `file` is the name that problems carry."""
-    document = Document(file, None)
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        found: list[Problem] = []
-        document.data = None if node is None else _construct(node, (), document, found)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else None
-        raise ConfigError([Problem(file, line, "", f"is not YAML: {error.problem or error.context}")]) from None
-    except yaml.YAMLError as error:
-        raise ConfigError([Problem(file, None, "", f"is not YAML: {error}")]) from None
-    if found:
-        raise ConfigError(found)
-    return document
+    """Parse YAML text; `file` is the name that problems carry.
 
-
-def _construct(node: yaml.Node, path: KeyPath, document: Document, found: list[Problem]) -> Any:
-    document.lines.setdefault(path, node.start_mark.line + 1)
-    if len(path) > _MAX_DEPTH:
-        raise yaml.YAMLError(f"nested more than {_MAX_DEPTH} deep")
-    if isinstance(node, yaml.SequenceNode):
-        return [_construct(item, (*path, i), document, found) for i, item in enumerate(node.value)]
-    if not isinstance(node, yaml.MappingNode):
-        return _scalar(node)
-    loader = yaml.SafeLoader("")
-    loader.flatten_mapping(node)
-    result: dict[Hashable, Any] = {}
-    for key_node, value_node in node.value:
-        key = _scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else str(key_node.value)
-        at = (*path, str(key))
-        line = key_node.start_mark.line + 1
-        if key in result and key_node.tag != "tag:yaml.org,2002:merge":
-            found.append(Problem(document.file, line, spell(path), f"the key '{key}' stands here twice"))
-        document.lines[at] = line
-        result[key] = _construct(value_node, at, document, found)
-    return result
-
-
-def _scalar(node: yaml.Node) -> Any:
-    loader = yaml.SafeLoader("")
-    value = loader.construct_object(node, deep=True)
-    loader.dispose()
-    return value
+    Raises:
+        ConfigError: it is no YAML, or holds a key twice.
+    """
+    data, lines = parse(text, file)
+    return Document(file, data, lines)

@@ -1,9 +1,11 @@
 """Serve one Flask application with gunicorn: one worker process with threads, its parent restarts it should it die.
 
 SIGHUP reloads the configuration in the running worker, SIGTERM and SIGINT end it cleanly. The service is made in the
-worker, after the fork: database connections and threads do not survive one.
+worker, after the fork: database connections and threads do not survive one. systemd is told that the service is ready
+when it is, not when its parent process is; the parent feeds the watchdog, and itself replaces a worker that hangs.
 """
 
+import logging
 import os
 import signal
 import threading
@@ -15,6 +17,13 @@ from typing import Any, Protocol
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.errors import AppImportError
+
+from remedy.config.extras import MissingExtra
+from remedy.config.problems import ConfigError
+from remedy.web.notify import Systemd
+from remedy.web.tls import ServerTls
+from remedy.web.webconfig import TlsServerConfig
 
 
 class Service(Protocol):
@@ -28,7 +37,7 @@ class Service(Protocol):
         """Begin the work behind it; called once, in the worker."""
 
     def reload(self) -> None:
-        """Read the configuration anew; a wrong one keeps the old one and says so."""
+        """Read the configuration anew; a wrong one keeps the old one and says so. Never called twice at once."""
 
     def stop(self) -> None:
         """End the work behind it, within the grace that it has."""
@@ -39,16 +48,17 @@ class Listen:
     """Where and how to listen."""
 
     bind: tuple[str, ...]
-    """`host:port`, or `unix:/path`."""
+    """`host:port`, or `unix:/path`: a local socket that its owner and group may use (0660), never with TLS."""
     threads: int = 16
     grace_seconds: int = 30
-    certfile: str | None = None
-    keyfile: str | None = None
+    tls: TlsServerConfig | None = None
+    """From `read_web_config`. Renewed certificates are picked up; other changes of it need a restart."""
 
     def settings(self) -> dict[str, Any]:
         """Spell it as gunicorn's settings."""
         return {
             "bind": list(self.bind),
+            "umask": 0o117,  # of the local sockets only
             "workers": 1,
             "worker_class": "gthread",
             "threads": self.threads,
@@ -56,15 +66,25 @@ class Listen:
             "timeout": 60,
             "keepalive": 75,
             "loglevel": "warning",
-            "certfile": self.certfile,
-            "keyfile": self.keyfile,
+            "forwarded_allow_ips": "",
             "control_socket_disable": True,
+            **(_tls_settings(self.tls) if self.tls is not None else {}),
         }
+
+
+def _tls_settings(config: TlsServerConfig) -> dict[str, Any]:
+    tls = ServerTls(config, warn=logging.getLogger("gunicorn.error").warning)
+    return {
+        "certfile": str(config.cert_file),
+        "keyfile": str(config.key_file),
+        "do_handshake_on_connect": True,
+        "ssl_context": lambda _config, _default_factory: tls,
+    }
 
 
 def serve(make: Callable[[], Service], listen: Listen) -> None:
     """Serve until SIGTERM or SIGINT; `make` is called in the worker. Never returns: the process exits."""
-    _Application(make, listen).run()
+    _Application(make, listen, Systemd.taken_from(os.environ)).run()
 
 
 class _ReloadingArbiter(Arbiter):  # type: ignore[misc]
@@ -73,11 +93,21 @@ class _ReloadingArbiter(Arbiter):  # type: ignore[misc]
     def handle_hup(self) -> None:
         self.kill_workers(signal.SIGHUP)
 
+    def halt(self, reason: str | None = None, exit_status: int = 0) -> None:
+        """End, with exit code 2 where the configuration is wrong, as every command of ours."""
+        super().halt(reason, 2 if exit_status == self.APP_LOAD_ERROR else exit_status)
+
+    def murder_workers(self) -> None:
+        """Called once a second or more often, and replaces a worker that hangs."""
+        super().murder_workers()
+        self.app.systemd.alive()
+
 
 class _Application(BaseApplication):  # type: ignore[misc]
-    def __init__(self, make: Callable[[], Service], listen: Listen) -> None:
-        self._make, self._listen = make, listen
+    def __init__(self, make: Callable[[], Service], listen: Listen, systemd: Systemd) -> None:
+        self._make, self._listen, self.systemd = make, listen, systemd
         self._service: Service | None = None
+        self._reloading = threading.Lock()
         super().__init__()
 
     def load_config(self) -> None:
@@ -87,7 +117,10 @@ class _Application(BaseApplication):  # type: ignore[misc]
         self.cfg.set("worker_exit", self._ended)
 
     def load(self) -> Flask:
-        self._service = self._make()
+        try:
+            self._service = self._make()
+        except (ConfigError, MissingExtra) as wrong:
+            raise AppImportError(str(wrong)) from None  # gunicorn prints it, without a trace, and ends
         return self._service.wsgi
 
     def _started(self, _worker: object) -> None:
@@ -95,11 +128,16 @@ class _Application(BaseApplication):  # type: ignore[misc]
         if service is None:
             raise RuntimeError("the worker was started before its application was loaded")
 
-        def reload(_signal: int, _frame: FrameType | None) -> None:
-            threading.Thread(target=service.reload, name="reload").start()
+        def reload() -> None:
+            with self._reloading:
+                service.reload()
 
-        signal.signal(signal.SIGHUP, reload)
+        def on_hup(_signal: int, _frame: FrameType | None) -> None:
+            threading.Thread(target=reload, name="reload").start()
+
+        signal.signal(signal.SIGHUP, on_hup)
         service.start()
+        self.systemd.ready()
 
     def _ended(self, _arbiter: object, _worker: object) -> None:
         if self._service is not None:

@@ -1,0 +1,78 @@
+"""Who is at the other end of a request: the local socket, this machine, or anyone; and the certificate they showed."""
+
+import ipaddress
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+from remedy.web.tls import alternative_names
+
+
+class Reach(StrEnum):
+    """How a request came. The mode of the local socket decides who can use it; loopback is open to every local user."""
+
+    LOCAL_SOCKET = "local_socket"
+    LOOPBACK = "loopback"
+    NETWORK = "network"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """The other end of one request."""
+
+    reach: Reach
+    certificate: str | None = None
+    """The name in the client certificate that the handshake verified: its first alternative name, else common name."""
+
+    @classmethod
+    def of(cls, environ: Mapping[str, Any]) -> Self:
+        """Look at a WSGI environment as gunicorn makes it.
+
+        What was forwarded is from the network, whoever forwarded it: a proxy on this machine would otherwise make
+        everyone local. The header can only take rights away, so it need not be trusted.
+        """
+        connection = environ.get("gunicorn.socket")
+        if getattr(connection, "family", None) == socket.AF_UNIX:
+            return cls(Reach.LOCAL_SOCKET)
+        forwarded = "HTTP_X_FORWARDED_FOR" in environ or "HTTP_FORWARDED" in environ
+        local = not forwarded and is_loopback(environ.get("REMOTE_ADDR", ""))
+        given = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
+        return cls(Reach.LOOPBACK if local else Reach.NETWORK, _certified_name(given) if given else None)
+
+
+def is_loopback(host: str) -> bool:
+    """Is a host (an address, or a name without its port) this machine itself? Names are not looked up."""
+    if host.rstrip(".").lower() == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def beyond_loopback(binds: tuple[str, ...]) -> list[str]:
+    """Return those of the addresses to listen on (`host:port`, `unix:/path`) that others can reach."""
+    return [bind for bind in binds if not bind.startswith("unix:") and not is_loopback(split_port(bind)[0])]
+
+
+def split_port(bind: str) -> tuple[str, str]:
+    """Split `host:port`, `[v6]:port` or a host alone; what is missing is empty. Brackets are dropped."""
+    if bind.startswith("["):
+        host, _, rest = bind[1:].partition("]")
+        return host, rest.removeprefix(":")
+    if bind.count(":") > 1:
+        return bind, ""
+    host, _, port = bind.partition(":")
+    return host, port
+
+
+def _certified_name(certificate: Mapping[str, Any]) -> str:
+    for name in alternative_names(certificate):
+        return name
+    subject = (pair for group in certificate.get("subject", ()) for pair in group)
+    return next((str(value) for key, value in subject if key == "commonName"), "a client certificate")
