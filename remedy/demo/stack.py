@@ -113,7 +113,7 @@ class Stack:
                 if how is not None:
                     raise StackError(f"{_subject(running.program)} {how} while starting: {_where(running)}")
             if time.monotonic() > deadline:
-                raise StackError(f"{otherwise} after {self._ready_within:.0f} s; its log is in {self._logs()}")
+                raise StackError(f"{otherwise} after {self._ready_within:g} s; the logs are in {self._logs()}")
             time.sleep(_POLL)
 
     def _logs(self) -> str:
@@ -139,7 +139,7 @@ class Stack:
         self._ended[name] += 1
         what = f"{_subject(running.program)} (pid {running.pid}) {how}"
         if self._ended[name] > self._restarts:
-            raise StackError(f"{what}, for the {self._ended[name]}th time: giving up. {_where(running)}")
+            raise StackError(f"{what}, having ended {self._ended[name]} times: giving up; {_where(running)}")
         self._say(f"{what}. Without it {running.program.without_it}. Starting it again.")
         self._start(running.program)
 

@@ -12,17 +12,9 @@ import requests
 from remedy.demo.place import Place
 from remedy.demo.ports import free_ports
 from remedy.demo.sample import SampleService
+from tests.e2e.waiting import wait_for
 
 ENV = {**os.environ, "SAMPLE_TICK": "0.05", "NO_PROXY": "127.0.0.1"}
-
-
-def wait_for(reached, within=10.0):
-    """Ask until the answer is true; return it."""
-    deadline = time.monotonic() + within
-    while not (answer := reached()):
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.02)
-    return answer
 
 
 def answers(sample):
