@@ -9,7 +9,7 @@ from remedy.demo.configs import CLEAN, RESTART
 from remedy.demo.sample import SampleService
 from remedy.demo.stack import Stack
 from remedy.demo.timeline import Timeline
-from remedy.demo.watch.sighting import Mood, Sighting, Stage, Watch
+from remedy.demo.watch.sighting import Mood, Sighting, Stage, Watch, moment
 
 _LOOK_EVERY = 0.2
 _FIXED = "fixed"
@@ -83,17 +83,24 @@ class Narrator:
         self._timeline.begin(story.title, zero)
         self._timeline.show([Sighting(zero, Stage.BREAK, story.damage(), Mood.BAD)])
         self._timeline.wait_for(f"waiting for {story.remediation}")
-        while (run := self._ended_run(story.remediation, zero)) is None:
+        run = self._watch_until_ended(story.remediation, zero)
+        self._timeline.end()
+        if run is None:
+            return Ending(story.remediation, None, self._patience)
+        return Ending(story.remediation, run["outcome"], moment(run["ended_at"], zero) - zero)
+
+    def _watch_until_ended(self, remediation: str, zero: float) -> dict[str, Any] | None:
+        while (run := self._ended_run(remediation, zero)) is None:
             if time.time() - zero > self._patience:
-                return Ending(story.remediation, None, self._patience)
+                return None
             self.look()
         self.look()
-        return Ending(story.remediation, run["outcome"], run["ended_at"] - zero)
+        return run
 
     def _ended_run(self, remediation: str, since: float) -> dict[str, Any] | None:
         """Return the run that ended the story: the one that fixed it, else the last one, if that has ended."""
         answer = self._stack.get("bridge", "/api/v1/runs", remediation=remediation) or {"runs": []}
-        runs = [run for run in answer["runs"] if run["created_at"] >= since]
+        runs = [run for run in answer["runs"] if moment(run["created_at"], since) >= since]
         ended = [run for run in runs if run["outcome"]]
         fixed = [run for run in ended if run["outcome"] == _FIXED]
         return next(iter(fixed), None) or (ended[0] if ended and len(ended) == len(runs) else None)

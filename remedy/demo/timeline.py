@@ -25,6 +25,7 @@ class Timeline:
         self._waiting_for = ""
         self._zero: float | None = None
         self._newest = 0.0
+        self._telling = False
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -52,15 +53,20 @@ class Timeline:
         self._status.update(Text(self._waiting_for + since))
 
     def begin(self, title: str, at: float) -> None:
-        """Begin a story: seconds count from `at` (Unix)."""
+        """Begin a story: seconds count from `at` (Unix) until `end`."""
+        self._telling = True
         self._zero = self._newest = at
         self._console.print()
         self.say(title, "bold")
 
+    def end(self) -> None:
+        """End the story: from now on, what comes after a time of quiet begins a new count."""
+        self._telling = False
+
     def show(self, sightings: Iterable[Sighting]) -> None:
-        """Print what was seen, oldest first; after a time of quiet the first one begins a new count."""
+        """Print what was seen, oldest first."""
         for sighting in sorted(sightings):
-            if self._zero is None or time.time() - self._newest > _QUIET:
+            if self._zero is None or (not self._telling and sighting.at - self._newest > _QUIET):
                 self._console.print()
                 self._zero = sighting.at
             self._newest = max(self._newest, sighting.at)
