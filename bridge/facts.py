@@ -1,0 +1,87 @@
+"""What the gates decide on: an episode, what the ledger remembers of it, and how others see it now.
+
+All times are unix seconds by our own clock, except `starts_at` and `ends_at`, which are the sender's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One continuous time of firing."""
+
+    id: int
+    fingerprint: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    starts_at: float
+    received_at: float
+    notified_at: float
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Somebody paused one remediation, or (with an empty name) everything."""
+
+    remediation: str
+    reason: str
+    until: float | None
+
+
+@dataclass(frozen=True)
+class History:
+    """What the ledger remembers that matters for one episode and one remediation."""
+
+    pause: Pause | None = None
+    busy_with: int | None = None
+    """The run at work on the same host."""
+    last_end: float | None = None
+    """When the last run of this remediation on this target ended that had started a step."""
+    running: int = 0
+    runs_in_hour: int = 0
+    other_hosts: int = 0
+    """How many other hosts this remediation touched within the breaker's window."""
+    host_touched: bool = False
+    """Whether it touched this one then."""
+    breaker: str | None = None
+    """Why the breaker is open; None: it is not."""
+    returns: int = 0
+    """How often the alert came back within the window of flapping."""
+    attempts: int = 0
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How Prometheus and the Alertmanagers see an alert now."""
+
+    prometheus: bool | None = None
+    """Is it active there? None: not asked."""
+    prometheus_error: str = ""
+    asked: int = 0
+    answered: int = 0
+    """Alertmanagers that answered, and have been up for long enough that absence means something."""
+    listed: bool = False
+    silenced_by: tuple[str, ...] = ()
+    inhibited_by: tuple[str, ...] = ()
+    trouble: str = ""
+
+    @property
+    def gone(self) -> bool:
+        """Everybody who was asked answered, and nobody knows the alert."""
+        if self.prometheus is None and not self.asked:
+            return False
+        return not self.prometheus and not self.prometheus_error and not self.listed and self.answered == self.asked
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An episode that waits for a decision on one remediation, with the id of its current row."""
+
+    decision_id: int
+    episode: Episode
+    remediation: str
+    host: str
+    target: str
+    verdict: str
+    looks: int

@@ -1,0 +1,124 @@
+"""Episodes: at most one that is not closed for each fingerprint.
+
+`open`: it fires. `returning`: a `firing` came for what was closed, and whether it is stale is being asked. `closed`.
+"""
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+from sqlalchemy import Connection, and_, bindparam, insert, select, update
+
+from bridge.facts import Episode
+from bridge.ledger.schema import AnyRow, episodes
+from bridge.payload import Alert
+
+_CHUNK = 500
+
+
+class EpisodeState(StrEnum):
+    """Where an episode stands."""
+
+    OPEN = "open"
+    RETURNING = "returning"
+    CLOSED = "closed"
+
+
+def unclosed(connection: Connection, fingerprints: Sequence[str]) -> dict[str, AnyRow]:
+    """Return the episodes of these fingerprints that are not closed."""
+    found = {}
+    for start in range(0, len(fingerprints), _CHUNK):
+        chunk = fingerprints[start : start + _CHUNK]
+        query = select(episodes.c.id, episodes.c.fingerprint, episodes.c.state).where(
+            episodes.c.fingerprint.in_(chunk), episodes.c.state != EpisodeState.CLOSED
+        )
+        found.update({row.fingerprint: row for row in connection.execute(query)})
+    return found
+
+
+def last_ends(connection: Connection, fingerprints: Sequence[str]) -> dict[str, float]:
+    """Return, for each fingerprint that has a closed episode, the sender's time at which the latest one ended."""
+    found: dict[str, float] = {}
+    for start in range(0, len(fingerprints), _CHUNK):
+        chunk = fingerprints[start : start + _CHUNK]
+        query = (
+            select(episodes.c.fingerprint, episodes.c.ends_at, episodes.c.starts_at)
+            .where(episodes.c.fingerprint.in_(chunk), episodes.c.state == EpisodeState.CLOSED)
+            .order_by(episodes.c.id)
+        )
+        for row in connection.execute(query):
+            found[row.fingerprint] = row.ends_at if row.ends_at is not None else row.starts_at
+    return found
+
+
+def add(connection: Connection, alerts: Sequence[tuple[Alert, EpisodeState]], sender: str, now: float) -> list[Episode]:
+    """Insert episodes and return them in the order of the alerts."""
+    if not alerts:
+        return []
+    rows = [
+        {
+            "fingerprint": alert.identity,
+            "state": state,
+            "labels": alert.labels,
+            "annotations": alert.annotations,
+            "generator_url": alert.generator_url,
+            "sender": sender,
+            "starts_at": alert.starts_at,
+            "received_at": now,
+            "notified_at": now,
+        }
+        for alert, state in alerts
+    ]
+    statement = insert(episodes).returning(episodes.c.id, sort_by_parameter_order=True)
+    ids = connection.scalars(statement, rows).all()
+    return [
+        Episode(id_, alert.identity, alert.labels, alert.annotations, alert.starts_at, now, now)
+        for id_, (alert, _) in zip(ids, alerts, strict=True)
+    ]
+
+
+def notified(connection: Connection, ids: Iterable[int], now: float) -> None:
+    """Note that these were notified again."""
+    rows = [{"which": id_, "at": now} for id_ in ids]
+    if rows:
+        connection.execute(
+            update(episodes).where(episodes.c.id == bindparam("which")).values(notified_at=bindparam("at")), rows
+        )
+
+
+def close(connection: Connection, id_: int, ends_at: float | None, now: float, reason: str) -> bool:
+    """Close an episode; tell whether it was not closed before."""
+    statement = (
+        update(episodes)
+        .where(and_(episodes.c.id == id_, episodes.c.state != EpisodeState.CLOSED))
+        .values(state=EpisodeState.CLOSED, ends_at=ends_at, closed_at=now, close_reason=reason)
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def reopen(connection: Connection, id_: int) -> None:
+    """Turn a returning episode into an open one."""
+    connection.execute(update(episodes).where(episodes.c.id == id_).values(state=EpisodeState.OPEN))
+
+
+def seen_active(connection: Connection, id_: int, now: float) -> None:
+    """Note that the first of two questions found a returning episode active."""
+    connection.execute(update(episodes).where(episodes.c.id == id_).values(seen_active_at=now))
+
+
+def in_state(connection: Connection, state: EpisodeState) -> list[tuple[Episode, float | None]]:
+    """Return the episodes of a state, each with the time at which it was first seen active again."""
+    query = select(episodes).where(episodes.c.state == state)
+    return [(episode(row), row.seen_active_at) for row in connection.execute(query)]
+
+
+def episode(row: AnyRow) -> Episode:
+    """Make an episode from a row that holds its columns."""
+    return Episode(
+        row.episode_id if hasattr(row, "episode_id") else row.id,
+        row.fingerprint,
+        row.labels,
+        row.annotations,
+        row.starts_at,
+        row.received_at,
+        row.notified_at,
+    )

@@ -1,0 +1,189 @@
+"""Runs, their attempts and the step journal: each step is on disk before it starts and after it has ended."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from bridge.actions.base import StepOutcome
+from bridge.facts import Candidate, Episode
+from bridge.ledger.episodes import episode
+from bridge.ledger.schema import AnyRow, attempts, episodes, runs, steps
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    AWAITING_APPROVAL = "awaiting_approval"
+    QUEUED = "queued"
+    RUNNING = "running"
+    VERIFYING = "verifying"
+    WAITING = "waiting"
+    """For its next attempt."""
+    ENDED = "ended"
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    FIXED = "fixed"
+    UNVERIFIED = "unverified"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    DENIED = "denied"
+    DRY_RUN = "dry_run"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One remediation at work on one episode."""
+
+    id: int
+    remediation: str
+    host: str
+    target: str
+    state: RunState
+    attempts: int
+    """Attempts that were begun."""
+    episode: Episode
+
+
+@dataclass(frozen=True)
+class StepEnd:
+    """How one step ended."""
+
+    outcome: StepOutcome
+    reason: str
+    exit_code: int | None = None
+    output: str = ""
+
+
+def create(connection: Connection, candidate: Candidate, state: RunState, reason: str, now: float) -> Run:
+    """Insert a run; one that is queued has its slot."""
+    slot = now if state is RunState.QUEUED else None
+    place = {"remediation": candidate.remediation, "host": candidate.host, "target": candidate.target}
+    fresh = {"state": state, "reason": reason, "attempts": 0, "created_at": now, "slot_at": slot}
+    result = connection.execute(insert(runs).values(episode_id=candidate.episode.id, **place, **fresh))
+    (id_,) = result.inserted_primary_key or (0,)
+    return Run(id_, candidate.remediation, candidate.host, candidate.target, state, 0, candidate.episode)
+
+
+def unended(connection: Connection) -> list[Run]:
+    """Return every run that has not ended, the oldest first."""
+    query = _RUNS.where(runs.c.state != RunState.ENDED).order_by(runs.c.id)
+    return [_run(row) for row in connection.execute(query)]
+
+
+def due(connection: Connection, now: float) -> list[Run]:
+    """Return the runs whose next attempt is due."""
+    query = _RUNS.where(runs.c.state == RunState.WAITING, runs.c.due_at <= now).order_by(runs.c.due_at)
+    return [_run(row) for row in connection.execute(query)]
+
+
+def next_due(connection: Connection) -> float | None:
+    """Return when the next attempt of any waiting run is due."""
+    first: float | None = connection.scalar(select(func.min(runs.c.due_at)).where(runs.c.state == RunState.WAITING))
+    return first
+
+
+def of_episode(connection: Connection, episode_id: int) -> list[Run]:
+    """Return the runs of an episode that have not ended."""
+    query = _RUNS.where(runs.c.episode_id == episode_id, runs.c.state != RunState.ENDED)
+    return [_run(row) for row in connection.execute(query)]
+
+
+def get(connection: Connection, run_id: int) -> Run | None:
+    """Return one run."""
+    row = connection.execute(_RUNS.where(runs.c.id == run_id)).first()
+    return _run(row) if row else None
+
+
+def begin_attempt(connection: Connection, run_id: int, number: int, now: float) -> bool:
+    """Note that an attempt begins; false where the run was ended in the meantime."""
+    statement = (
+        update(runs)
+        .where(runs.c.id == run_id, runs.c.state.in_((RunState.QUEUED, RunState.WAITING)))
+        .values(state=RunState.RUNNING, attempts=number, due_at=None)
+    )
+    if connection.execute(statement).rowcount != 1:
+        return False
+    connection.execute(insert(attempts).values(run_id=run_id, number=number, started_at=now))
+    return True
+
+
+def end_attempt(connection: Connection, run_id: int, number: int, verification: str, now: float) -> None:
+    """Note how an attempt ended: what the verification found, or why there was none."""
+    which = (attempts.c.run_id == run_id, attempts.c.number == number)
+    connection.execute(update(attempts).where(*which).values(ended_at=now, verification=verification))
+
+
+def begin_step(
+    connection: Connection, run_id: int, attempt: int, position: int, *, action: str, token: str, now: float
+) -> int:
+    """Journal a step before it starts; `token` names the process that starts it."""
+    keys = {"run_id": run_id, "attempt": attempt, "position": position, "action": action}
+    result = connection.execute(insert(steps).values(token=token, started_at=now, **keys))
+    first = update(runs).where(runs.c.id == run_id, runs.c.started_at.is_(None))
+    connection.execute(first.values(started_at=now))
+    (id_,) = result.inserted_primary_key or (0,)
+    return int(id_)
+
+
+def end_step(connection: Connection, step_id: int, end: StepEnd, now: float) -> None:
+    """Journal a step after it has ended."""
+    values = {"outcome": end.outcome, "reason": end.reason, "exit_code": end.exit_code, "output": end.output}
+    connection.execute(update(steps).where(steps.c.id == step_id).values(ended_at=now, **values))
+
+
+def plan_steps(connection: Connection, run_id: int, plans: Iterable[tuple[str, str]], now: float) -> None:
+    """Write down what the steps of a dry run would do: (action, plan)."""
+    for position, (action, plan) in enumerate(plans):
+        step_id = begin_step(connection, run_id, 0, position, action=action, token="", now=now)
+        end_step(connection, step_id, StepEnd(StepOutcome.PLANNED, plan), now)
+    change(connection, run_id, started_at=None)
+
+
+def steps_of(connection: Connection, run_id: int, attempt: int) -> list[AnyRow]:
+    """Return the journal of one attempt, in order."""
+    query = select(steps).where(steps.c.run_id == run_id, steps.c.attempt == attempt).order_by(steps.c.position)
+    return list(connection.execute(query).all())
+
+
+def change(connection: Connection, run_id: int, **values: Any) -> None:
+    """Set columns of a run."""
+    connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
+
+
+def end(connection: Connection, run_id: int, outcome: Outcome, reason: str, now: float) -> bool:
+    """End a run; tell whether it had not ended before."""
+    statement = (
+        update(runs)
+        .where(runs.c.id == run_id, runs.c.state != RunState.ENDED)
+        .values(state=RunState.ENDED, outcome=outcome, reason=reason, ended_at=now, due_at=None)
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+_RUNS = select(
+    runs.c.id.label("run_id"),
+    runs.c.remediation,
+    runs.c.host,
+    runs.c.target,
+    runs.c.state.label("run_state"),
+    runs.c.attempts,
+    runs.c.episode_id,
+    episodes.c.fingerprint,
+    episodes.c.labels,
+    episodes.c.annotations,
+    episodes.c.starts_at,
+    episodes.c.received_at,
+    episodes.c.notified_at,
+).join(episodes, episodes.c.id == runs.c.episode_id)
+
+
+def _run(row: AnyRow) -> Run:
+    state = RunState(row.run_state)
+    return Run(row.run_id, row.remediation, row.host, row.target, state, row.attempts, episode(row))

@@ -1,0 +1,101 @@
+"""The bridge's metrics. Names and labels are contract; a label never holds free text."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+_RUN_SECONDS = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800)
+_DELAY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300)
+
+
+class Metrics:
+    """All of them, in a registry that is passed in."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self.notifications = Counter(
+            "remediation_notifications",
+            "Requests to /webhook, by how they were answered.",
+            ["result"],
+            registry=registry,
+        )
+        self.decisions = Counter(
+            "remediation_decisions",
+            "Decisions on episodes; a held one counts once for each verdict.",
+            ["remediation", "decision"],
+            registry=registry,
+        )
+        self.runs = Counter(
+            "remediation_runs", "Runs that ended, by outcome.", ["remediation", "outcome"], registry=registry
+        )
+        self.steps = Counter(
+            "remediation_steps",
+            "Steps that ended, by outcome.",
+            ["remediation", "action", "outcome"],
+            registry=registry,
+        )
+        self.run_duration = Histogram(
+            "remediation_run_duration_seconds",
+            "From the first step to the end of the run.",
+            ["remediation"],
+            buckets=_RUN_SECONDS,
+            registry=registry,
+        )
+        self.start_delay = Histogram(
+            "remediation_start_delay_seconds",
+            "From the receipt of an episode's first notification to the first step of its first attempt.",
+            buckets=_DELAY_SECONDS,
+            registry=registry,
+        )
+        self.escalations = Counter(
+            "remediation_escalations",
+            "Messages to people, by how their delivery went.",
+            ["remediation", "notifier", "result"],
+            registry=registry,
+        )
+        self.reload_successful = Gauge(
+            "remediation_config_last_reload_successful",
+            "1 when the configuration that was read last is the one in use.",
+            registry=registry,
+        )
+
+
+@dataclass(frozen=True)
+class State:
+    """What the ledger says at the moment of a scrape."""
+
+    runs: Mapping[str, int]
+    """How many runs are in each state that is not `ended`."""
+    paused: bool
+    breakers: Mapping[str, bool]
+    """Whether the breaker is open, for every remediation."""
+
+
+class StateCollector(Collector):
+    """Gauges that are read from the ledger at the scrape, so that they are right after a restart too.
+
+    `remediation_runs` shares its family name with the counter `remediation_runs_total`, which the text format allows
+    and OpenMetrics does not: the bridge answers in the text format.
+    """
+
+    def __init__(self, state: Callable[[], State]) -> None:
+        self._state = state
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """Name nothing: the registry would refuse the shared name."""
+        return []
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Read the state and yield its gauges."""
+        state = self._state()
+        runs = GaugeMetricFamily("remediation_runs", "Runs that have not ended, by state.", labels=["state"])
+        for name, count in state.runs.items():
+            runs.add_metric([name], count)
+        paused = GaugeMetricFamily("remediation_paused", "1 while anything is paused.", value=float(state.paused))
+        breakers = GaugeMetricFamily("remediation_breaker_open", "1 while the breaker is open.", labels=["remediation"])
+        for name, is_open in state.breakers.items():
+            breakers.add_metric([name], float(is_open))
+        yield from (runs, paused, breakers)

@@ -1,0 +1,114 @@
+"""What the configuration means: remediations with their defaults filled in, and which of them an alert gets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from bridge import templates
+from bridge.actions.base import Action
+from bridge.config import EscalationLevel, Flapping, Mode, Settings
+from bridge.matchers import Matcher, all_match
+from bridge.notifiers.base import Notifier
+from bridge.verify.base import Verification
+
+PREFERRED = "remediation"
+"""The alert label that prefers a remediation by its name."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One configured use of an action; its fields may still hold templates."""
+
+    action: str
+    kind: type[Action]
+    fields: Mapping[str, Any]
+
+    def fill(self, labels: Mapping[str, str]) -> Action:
+        """Fill the templates from labels.
+
+        Raises:
+            ValueError: a label is missing, or a value is not what its field accepts.
+        """
+        return self.kind.model_validate(templates.render_fields(dict(self.fields), labels))
+
+
+@dataclass(frozen=True)
+class Remediation:
+    """A named policy: matchers → steps, with its limits, verification and escalation."""
+
+    name: str
+    matchers: tuple[Matcher, ...]
+    goes_on: bool
+    host: str
+    target: str | None
+    mode: Mode
+    auto_fix: bool
+    steps: tuple[Step, ...]
+    verify: Verification | None
+    """None: what suits the alert, `quiet_for` for log patterns and else `alert_clears_within`."""
+    runbook_url: str | None
+    cooldown: timedelta
+    max_retries: int
+    retry_delay: timedelta
+    timeout: timedelta
+    backup: bool
+    stop_on_failure: bool
+    cancel_on_resolve: bool
+    flapping: Flapping
+    escalate: tuple[EscalationLevel, ...]
+
+    def host_for(self, labels: Mapping[str, str]) -> str:
+        """Fill the host's template; empty where the labels give none."""
+        return _fill(self.host, labels)
+
+    def target_for(self, labels: Mapping[str, str], host: str) -> str:
+        """Fill the target's template; by default the host with what the alert is about on it."""
+        if self.target is not None:
+            return _fill(self.target, labels)
+        if not host:
+            return ""
+        about = [labels[name] for name in _about(labels) if labels.get(name)]
+        return "/".join([host, *about])
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A whole configuration, checked."""
+
+    settings: Settings
+    remediations: tuple[Remediation, ...]
+    notifiers: Mapping[str, Notifier]
+
+    def named(self, name: str) -> Remediation | None:
+        """Return the remediation of a name, if there is one."""
+        return next((remediation for remediation in self.remediations if remediation.name == name), None)
+
+
+def route(remediations: tuple[Remediation, ...], labels: Mapping[str, str]) -> list[Remediation]:
+    """Choose the remediations of an alert: the first that matches, and more while each says `continue`.
+
+    The label `remediation="NAME"` prefers that one, where its matchers also hold; an unknown name falls through.
+    """
+    matching = [remediation for remediation in remediations if all_match(remediation.matchers, labels)]
+    preferred = [remediation for remediation in matching if remediation.name == labels.get(PREFERRED)]
+    chosen: list[Remediation] = []
+    for remediation in preferred or matching:
+        chosen.append(remediation)
+        if not remediation.goes_on:
+            break
+    return chosen
+
+
+DEFAULT_HOST = "{{ labels.host | default(labels.instance | default('') | host, true) }}"
+
+
+def _fill(template: str, labels: Mapping[str, str]) -> str:
+    try:
+        return templates.render(template, labels).strip()
+    except templates.TemplateValueError:
+        return ""
+
+
+def _about(labels: Mapping[str, str]) -> tuple[str, ...]:
+    return ("check",) if labels.get("check") else ("pattern", "source")

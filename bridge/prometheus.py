@@ -1,0 +1,77 @@
+"""A Prometheus as `Observer`: its rules, its active alerts, and the samples that it scraped last."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import yaml
+
+from bridge.observer import ObserverError, RuleView, Sample
+from bridge.peers import PeerClient, PeerError
+
+_LOOKBACK = "5m"
+_EXTERNAL_LABELS_SECONDS = 60.0
+
+
+class PrometheusObserver:
+    """Asks one Prometheus. Label values are quoted: they come from logs, and logs from attackers."""
+
+    def __init__(self, client: PeerClient, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._client = client
+        self._monotonic = monotonic
+        self._external: tuple[float, dict[str, str]] | None = None
+
+    def rule(self, alertname: str) -> RuleView | None:
+        """Return what the alerting rules of a name say now (`/api/v1/rules`)."""
+        groups = self._ask("/api/v1/rules", type="alert")["groups"]
+        rules = [rule for group in groups for rule in group["rules"] if rule["name"] == alertname]
+        if not rules:
+            return None
+        return RuleView(
+            evaluated_at=min(datetime.fromisoformat(rule["lastEvaluation"]).timestamp() for rule in rules),
+            healthy=all(rule["health"] == "ok" for rule in rules),
+            active=tuple(alert["labels"] for rule in rules for alert in rule.get("alerts") or ()),
+        )
+
+    def firing(self) -> list[Mapping[str, str]]:
+        """Return the labels of every firing alert (`/api/v1/alerts`), without the external ones."""
+        alerts = self._ask("/api/v1/alerts")["alerts"]
+        return [alert["labels"] for alert in alerts if alert["state"] == "firing"]
+
+    def external_labels(self) -> dict[str, str]:
+        """Return the labels that this Prometheus adds to every alert that it sends."""
+        if self._external is None or self._monotonic() - self._external[0] > _EXTERNAL_LABELS_SECONDS:
+            config = yaml.safe_load(self._ask("/api/v1/status/config")["yaml"]) or {}
+            labels = (config.get("global") or {}).get("external_labels") or {}
+            self._external = (self._monotonic(), {str(k): str(v) for k, v in labels.items()})
+        return self._external[1]
+
+    def series(self, metric: str, labels: Mapping[str, str]) -> list[Sample]:
+        """Return the last sample of each series, with the time at which it was scraped.
+
+        A range is asked for, because an instant vector carries the time of the question.
+        """
+        matchers = ",".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in labels.items())
+        found = self._ask("/api/v1/query", query=f"{metric}{{{matchers}}}[{_LOOKBACK}]")["result"]
+        return [Sample(series["metric"], float(value), at) for series in found for at, value in series["values"][-1:]]
+
+    def query(self, expression: str) -> list[Sample]:
+        """Evaluate an expression; a scalar is one sample without labels."""
+        data = self._ask("/api/v1/query", query=expression)
+        if data["resultType"] == "scalar":
+            at, value = data["result"]
+            return [Sample({}, float(value), at)]
+        if data["resultType"] != "vector":
+            raise ObserverError(f"the query gives a {data['resultType']}, not a vector")
+        return [Sample(series["metric"], float(series["value"][1]), series["value"][0]) for series in data["result"]]
+
+    def _ask(self, path: str, **parameters: str) -> Any:
+        try:
+            answer = self._client.get(path, **parameters)
+        except PeerError as error:
+            raise ObserverError(str(error)) from None
+        if not isinstance(answer, dict) or answer.get("status") != "success":
+            raise ObserverError(f"{self._client.base} did not answer as a Prometheus does")
+        return answer["data"]

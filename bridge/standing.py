@@ -1,0 +1,82 @@
+"""Asks Prometheus and every Alertmanager how alerts stand now; one question each, however many episodes wait."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from bridge.alertmanager import View, ask
+from bridge.facts import Episode, Standing
+from bridge.observer import Observer, ObserverError
+from bridge.peers import PeerClient
+
+Ask = Callable[[Sequence[Episode]], Mapping[str, Standing]]
+"""How episodes stand, by fingerprint."""
+
+
+class Standings:
+    """Asks all of them side by side. Silenced if any says so, firing if any does, gone only if all answered."""
+
+    def __init__(self, observer: Observer | None, alertmanagers: Sequence[PeerClient], clock: Callable[[], float]):
+        self._observer = observer
+        self._alertmanagers = alertmanagers
+        self._clock = clock
+        self._pool = ThreadPoolExecutor(max(1, len(alertmanagers)), thread_name_prefix="ask")
+
+    def ask(self, episodes: Sequence[Episode]) -> dict[str, Standing]:
+        """Return how each episode stands, by fingerprint."""
+        names = {episode.labels.get("alertname") for episode in episodes}
+        only = names.pop() if len(names) == 1 else None
+        now = self._clock()
+        answers = [self._pool.submit(ask, client, only, now) for client in self._alertmanagers]
+        active, error = self._active(episodes)
+        views = [answer.result() for answer in answers]
+        return {episode.fingerprint: _combine(episode, active, error, views) for episode in episodes}
+
+    def close(self) -> None:
+        """End the threads that ask."""
+        self._pool.shutdown()
+
+    def _active(self, episodes: Sequence[Episode]) -> tuple[set[str] | None, str]:
+        """Return the fingerprints of those that Prometheus finds firing; None: it was not asked, or why it failed.
+
+        A label more than Prometheus knows counts only if it adds that one itself: a forged alert must not pass.
+        """
+        if self._observer is None:
+            return None, ""
+        try:
+            firing = [alert.items() for alert in self._observer.firing()]
+            external = self._observer.external_labels().items()
+        except ObserverError as error:
+            return None, str(error)
+        return {
+            episode.fingerprint
+            for episode in episodes
+            if any(alert <= (own := episode.labels.items()) and own - alert <= external for alert in firing)
+        }, ""
+
+
+def _combine(episode: Episode, active: set[str] | None, error: str, views: list[View]) -> Standing:
+    known = [listing for view in views if (listing := (view.listings or {}).get(episode.fingerprint))]
+    return Standing(
+        prometheus=None if active is None else episode.fingerprint in active,
+        prometheus_error=error,
+        asked=len(views),
+        answered=sum(_lists(view, episode) or (view.listings is not None and view.absence_counts) for view in views),
+        listed=bool(known),
+        silenced_by=_distinct(name for listing in known for name in listing.silenced_by),
+        inhibited_by=_distinct(name for listing in known for name in listing.inhibited_by),
+        trouble="; ".join(_trouble(view) for view in views if not _lists(view, episode)),
+    )
+
+
+def _lists(view: View, episode: Episode) -> bool:
+    return view.listings is not None and episode.fingerprint in view.listings
+
+
+def _trouble(view: View) -> str:
+    if view.listings is None:
+        return view.trouble
+    return "it does not list the alert" + ("" if view.absence_counts else ", but has only just started")
+
+
+def _distinct(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))

@@ -1,0 +1,62 @@
+"""What a verification is: one look after the other at what can prove that the fix helped.
+
+*Absence is not health*: a look finds `HEALED` only with evidence newer than the last step. One file per kind in this
+package, named like the key that chooses it in `verify:`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from bridge.observer import Observer
+from remedy.config.durations import Duration
+
+
+class Evidence(StrEnum):
+    """What one look found."""
+
+    HEALED = "healed"
+    NOT_HEALED = "not_healed"
+    NO_EVIDENCE = "no_evidence"
+    """Nothing that proves either: the watching itself is broken, or has not looked yet."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One look's result, with its reason as a sentence."""
+
+    evidence: Evidence
+    reason: str
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a verification looks at."""
+
+    labels: Mapping[str, str]
+    since: float
+    """Unix time at which the last step ended: evidence must be newer."""
+    observer: Observer
+    now: Callable[[], float]
+
+
+class Verification(BaseModel, ABC):
+    """A way to prove it. Fields are the keys under `verify:`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stable_for: Duration = timedelta(0)
+    """How long it must stay healed before it counts."""
+
+    @property
+    @abstractmethod
+    def time_limit(self) -> timedelta:
+        """How long to look before the attempt counts as not having helped."""
+
+    @abstractmethod
+    def looks(self, scene: Scene) -> Iterator[Finding]:
+        """Yield one finding per look, without end; the caller decides when to look."""

@@ -1,0 +1,20 @@
+"""`verify: none`: nothing is proven, and the outcome says so."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from bridge.verify.base import Evidence, Finding, Scene, Verification
+
+
+class NoVerification(Verification):
+    """`none`: the outcome is `unverified`, never `fixed`."""
+
+    @property
+    def time_limit(self) -> timedelta:
+        """No time at all."""
+        return timedelta(0)
+
+    def looks(self, scene: Scene) -> Iterator[Finding]:  # noqa: ARG002
+        """Find nothing."""
+        while True:
+            yield Finding(Evidence.NO_EVIDENCE, "the remediation says verify: none")
