@@ -99,7 +99,7 @@ def test_it_is_looked_at_again_before_it_runs(make_context: MakeContext, make_sc
 
 
 def test_what_is_not_named_does_not_run(make_context: MakeContext) -> None:
-    with pytest.raises(StepRefusedError, match="not in allow.commands"):
+    with pytest.raises(StepRefusedError, match=r"not in allow\.commands"):
         Command(argv=("/usr/bin/true",)).run(make_context())
 
 
