@@ -1,0 +1,37 @@
+"""For all tests: what a test starts is gone when the tests end."""
+
+import os
+import secrets
+
+import psutil
+import pytest
+
+_MARK = "REMEDY_TESTS"
+_GRACE = 5.0
+"""Seconds for what is just ending."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_left_running(tmp_path_factory):
+    """Find what is left: by a variable that children inherit, or by the tests' folder in its command line."""
+    mark = os.environ[_MARK] = secrets.token_hex(8)
+    folder = str(tmp_path_factory.getbasetemp())
+    yield
+    _, left = psutil.wait_procs(_ours(mark, folder), timeout=_GRACE)
+    spelled = {process.pid: " ".join(process.cmdline()) for process in left if process.is_running()}
+    for process in left:
+        process.kill()
+    assert not spelled, f"still running after the tests: {spelled}"
+
+
+def _ours(mark: str, folder: str) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            argv = " ".join(process.cmdline())
+            marked = process.environ().get(_MARK) == mark or folder in argv
+        except psutil.Error:
+            continue
+        if marked and process.pid != os.getpid() and "multiprocessing.resource_tracker" not in argv:
+            found.append(process)
+    return found
