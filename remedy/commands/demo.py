@@ -31,7 +31,7 @@ def command(*, then_exit: bool, folder: Path | None, without_prometheus: bool) -
     console = Console(highlight=False)
     try:
         healed = Demo(console, tools, folder).play(then_exit=then_exit)
-    except (PlaceError, StackError, NotShippedError) as error:
+    except (PlaceError, StackError, NotShippedError, OSError) as error:
         click.echo(f"remedy demo: {error}", err=True)
         sys.exit(1)
     sys.exit(0 if healed or not then_exit else 1)

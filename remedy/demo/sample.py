@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -112,16 +113,13 @@ class SampleService:
         except (OSError, ValueError, psutil.NoSuchProcess):
             return None
 
-    def kill(self) -> int:
-        """Kill it as `kill -9` does and return the pid that it had.
-
-        Raises:
-            ProcessLookupError: it does not run.
-        """
+    def kill(self) -> int | None:
+        """Kill it as `kill -9` does and return the pid that it had, or None where it did not run."""
         process = self.process()
         if process is None:
-            raise ProcessLookupError("the sample service does not run")
-        process.kill()
+            return None
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
         return process.pid
 
     def fill(self, files: int = 8) -> None:

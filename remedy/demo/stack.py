@@ -46,8 +46,10 @@ class Stack:
 
     def get(self, name: str, path: str, **params: Any) -> Any:
         """Ask one of the plan's URLs and return the JSON, or None when there is no answer."""
-        text = self.text(name, path, **params)
-        return None if text is None else json.loads(text)
+        try:
+            return json.loads(self.text(name, path, **params) or "null")
+        except ValueError:
+            return None
 
     def text(self, name: str, path: str, **params: Any) -> str | None:
         """Ask one of the plan's URLs and return what it says, or None when there is no answer."""

@@ -29,7 +29,8 @@ def stories(sample: SampleService) -> list[Story]:
     """Return what the demo shows."""
 
     def kill() -> str:
-        return f"kill -9 of the sample service (pid {sample.kill()})"
+        pid = sample.kill()
+        return "the sample service was gone already" if pid is None else f"kill -9 of the sample service (pid {pid})"
 
     def fill() -> str:
         sample.fill()
