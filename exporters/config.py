@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
 from exporters import checks as kinds_of_checks
-from exporters.checks.base import Check, Name
+from exporters.checks.base import Check
 from exporters.logs.catalogue import BUILTIN, chosen, read_folder
 from exporters.logs.pattern import LogPattern
-from exporters.logs.start import StartAt
+from exporters.logs.settings import LogSource
 from remedy.config import kinds
 from remedy.config.problems import ConfigError, KeyPath, Problem
 from remedy.config.yamlfile import Document, read_yaml
@@ -21,14 +21,6 @@ STATE_FILE = "exporter.db"
 
 class _Keys(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LogSource(_Keys):
-    """One source of log lines; what a glob names adds up under its name."""
-
-    name: Name
-    path: str = Field(pattern=r"^/", description="An absolute path or glob.")
-    start_at: StartAt = Field(default="end", description="Where to begin in what is there at the first start.")
 
 
 class LogPatterns(_Keys):

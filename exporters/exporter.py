@@ -8,14 +8,21 @@
 No HTTP is needed: `remedy run` reads `standings()` and the registry.
 """
 
+import sqlite3
 from collections.abc import Mapping
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge
 
 from exporters.clock import Clock
 from exporters.config import ExporterConfig
+from exporters.logs.counts import LogCounts
+from exporters.logs.follower import Follower
+from exporters.logs.plain import PlainEngine
+from exporters.logs.store import Store
 from exporters.metrics import CheckMetrics
 from exporters.schedule import Run, Schedule, Standing
+from remedy.config.problems import ConfigError, Problem
 
 
 class Exporter:
@@ -26,6 +33,8 @@ class Exporter:
         self._clock = clock
         self._config = config
         self._schedule = Schedule(config.checks, clock)
+        self._counts = LogCounts()
+        self._follower = self._make_follower(config)
         self._reloaded = Gauge(
             "exporter_config_last_reload_successful",
             "1 if the configuration was accepted when it was last read, else 0.",
@@ -33,6 +42,7 @@ class Exporter:
         )
         self._reloaded.set(1)
         registry.register(CheckMetrics(self.standings))
+        registry.register(self._counts)
 
     @property
     def config(self) -> ExporterConfig:
@@ -42,10 +52,14 @@ class Exporter:
     def start(self) -> None:
         """Begin to check and to follow."""
         self._schedule.start()
+        if self._follower:
+            self._follower.start()
 
     def stop(self) -> None:
         """End; nothing that hangs delays it."""
         self._schedule.stop()
+        if self._follower:
+            self._follower.stop()
 
     def standings(self) -> Mapping[str, Standing]:
         """Return how every check stands, by name."""
@@ -59,12 +73,35 @@ class Exporter:
     def adopt(self, config: ExporterConfig) -> None:
         """Go on with another configuration; checks that are the same keep how they stand."""
         before = self.standings()
-        self._schedule.stop()
-        self._schedule = Schedule(config.checks, self._clock, before)
+        self.stop()
         self._config = config
-        self._schedule.start()
+        self._schedule = Schedule(config.checks, self._clock, before)
+        self._follower = self._make_follower(config)
+        self.start()
         self._reloaded.set(1)
 
     def refused(self) -> None:
         """Say in the metrics that the configuration that was read last is not the one in force."""
         self._reloaded.set(0)
+
+    def _make_follower(self, config: ExporterConfig) -> Follower | None:
+        if not config.log_sources:
+            self._counts.begin((), {})
+            return None
+        return Follower(
+            config.log_sources,
+            config.log_patterns,
+            engine=PlainEngine(config.log_patterns),
+            store=_open_store(config.state),
+            counts=self._counts,
+            clock=self._clock,
+        )
+
+
+def _open_store(path: Path) -> Store:
+    """Open the state database; a person's mistake is a `ConfigError`."""
+    try:
+        return Store(path)
+    except (OSError, sqlite3.Error) as error:
+        hint = " (does another exporter use it?)" if "locked" in str(error) else ""
+        raise ConfigError([Problem(str(path), None, "state", f"cannot be opened: {error}{hint}")]) from None

@@ -30,24 +30,18 @@ def members(pattern: str) -> dict[FileId, Path]:
     return found
 
 
-def _one(path: Path) -> dict[FileId, Path]:
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        return {}
-    if not S_ISREG(stat.st_mode):
-        raise OSError(f"{path} is not a regular file")
-    return {file_id(stat): path}
-
-
 def relatives(path: Path) -> dict[FileId, tuple[Path, int]]:
-    """Return what lies beside a log and looks like a generation or copy of it, with when it was last changed (ns).
+    """Return what lies beside a log and looks like a generation or copy of it, with when it was last changed (ns)."""
+    form = _form(path)
+    return {key: found for key, found in _beside(path).items() if form.fullmatch(found[0].name)}
+
+
+def is_relative(path: Path, of: Path) -> bool:
+    """Does a file's name look like that of a generation or copy of another's?
 
     `app.log.1`, `app.log-20261121`, `app-20261121.log`, `app.1.log`, `app.log.old`; not `app.log.2.gz`.
     """
-    stem, suffix = re.escape(path.stem), re.escape(path.suffix)
-    form = re.compile(rf"{stem}{suffix}{_GENERATION}(?:\.log)?|{stem}{_GENERATION}{suffix}")
-    return {key: found for key, found in _beside(path).items() if form.fullmatch(found[0].name)}
+    return path.parent == of.parent and _form(of).fullmatch(path.name) is not None
 
 
 def moved_to(path: Path, wanted: FileId) -> Path | None:
@@ -56,14 +50,29 @@ def moved_to(path: Path, wanted: FileId) -> Path | None:
     return found[0] if found else None
 
 
+def _one(path: Path) -> dict[FileId, Path]:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return {}
+    if not S_ISREG(stat.st_mode):
+        raise OSError(f"{path} is not a regular file")
+    return {file_id(stat): path.resolve() if path.is_symlink() else path}
+
+
+def _form(path: Path) -> re.Pattern[str]:
+    stem, suffix = re.escape(path.stem), re.escape(path.suffix)
+    return re.compile(rf"{stem}{suffix}{_GENERATION}(?:\.log)?|{stem}{_GENERATION}{suffix}")
+
+
 def _beside(path: Path) -> dict[FileId, tuple[Path, int]]:
     found: dict[FileId, tuple[Path, int]] = {}
     try:
         with os.scandir(path.parent) as entries:
             for entry in entries:
-                stat = entry.stat(follow_symlinks=False)
-                if S_ISREG(stat.st_mode) and not _COMPRESSED.search(entry.name):
+                if entry.is_file(follow_symlinks=False) and not _COMPRESSED.search(entry.name):
+                    stat = entry.stat(follow_symlinks=False)
                     found[file_id(stat)] = (Path(entry.path), stat.st_mtime_ns)
     except FileNotFoundError:
-        return {}
+        return found  # one of them, or the folder, went away while we looked
     return found

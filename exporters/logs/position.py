@@ -26,6 +26,11 @@ class Position:
     ignored: bool = False
     """Nothing in it is for us: it was there before us, or it is a copy of what was read under another name."""
 
+    @property
+    def untouched_size(self) -> int:
+        """Return the size at which a file that was set aside stays so."""
+        return self.tail.end
+
     def holds(self, fd: int) -> bool:
         """Is this still the file that was read up to here?"""
         return os.fstat(fd).st_size >= self.offset and self.head.holds(fd) and self.tail.holds(fd)
@@ -37,11 +42,18 @@ class Known:
 
     path: Path
     position: Position
+    left: bool = False
+    """It has lost that path to another file, or to none."""
 
 
 def position_at(fd: int, offset: int, *, counted: frozenset[str] = frozenset(), cutting: bool = False) -> Position:
     """Return the position at an offset, with the fingerprints that the file has now."""
     return Position(offset, head_of(fd), before(fd, offset), counted, cutting)
+
+
+def set_aside(fd: int, offset: int) -> Position:
+    """Return the position of a file that is ignored as long as it stays as it is; then it is read from `offset`."""
+    return Position(offset, head_of(fd), before(fd, os.fstat(fd).st_size), ignored=True)
 
 
 def file_id(stat: os.stat_result) -> FileId:

@@ -1,26 +1,13 @@
 """Where to begin in a log file that was there before we first looked."""
 
 import os
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from exporters.logs.engine import Engine
 from exporters.logs.position import Position, position_at
+from exporters.logs.settings import LastLines, StartAt
 
 _STEP = 64 * 1024
 _LONGEST_LINE = 1024 * 1024
-
-
-class LastLines(BaseModel):
-    """`start_at: {last_lines: 1000}`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    last_lines: int = Field(ge=1)
-
-
-StartAt = Literal["end", "beginning"] | LastLines
 
 
 def first_position(fd: int, start_at: StartAt, engine: Engine, ids: list[str]) -> Position:

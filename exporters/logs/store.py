@@ -5,6 +5,7 @@ ends this process, position and counters are of the same moment.
 """
 
 import json
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sources (source TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (
     source TEXT, device TEXT, inode TEXT, path BLOB, at INTEGER, head_end INTEGER, head BLOB,
-    tail_start INTEGER, tail_end INTEGER, tail BLOB, counted TEXT, cutting INTEGER, ignored INTEGER,
+    tail_start INTEGER, tail_end INTEGER, tail BLOB, counted TEXT, cutting INTEGER, ignored INTEGER, has_left INTEGER,
     PRIMARY KEY (source, device, inode)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS lines (
@@ -42,8 +43,17 @@ class Change:
     totals: Counter[str] = field(default_factory=Counter)
     """`read_bytes`, `rotations`, `truncations`, `errors`, `cut_lines`."""
 
+    def add(self, later: "Change") -> None:
+        """Take in a change that follows this one."""
+        for key in later.forgotten:
+            self.files.pop(key, None)
+        self.forgotten = (self.forgotten - later.files.keys()) | later.forgotten
+        self.files |= later.files
+        self.lines.update(later.lines)
+        self.totals.update(later.totals)
+
     def __bool__(self) -> bool:
-        return bool(self.files or self.forgotten or self.lines or self.totals)
+        return bool(self.files or self.forgotten or self.lines or self.totals.total())
 
 
 @dataclass(frozen=True)
@@ -67,8 +77,11 @@ class Store:
             OSError: its folder cannot be made.
             sqlite3.Error: it cannot be opened, or is no database.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True)
+            path.parent.chmod(0o750)  # whatever the umask
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")  # two exporters would count every line twice
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")  # safe against kill -9; a power cut may undo the last moments
         self._db.executescript(_SCHEMA)
@@ -102,7 +115,7 @@ class Store:
                 [(source, str(device), str(inode)) for device, inode in change.forgotten],
             )
             self._db.executemany(
-                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [_row(source, key, known) for key, known in change.files.items()],
             )
             for table, counts in (("lines", change.lines), ("totals", change.totals)):
@@ -110,7 +123,9 @@ class Store:
 
     def _files(self, source: str) -> Iterator[tuple[FileId, Known]]:
         for row in self._db.execute("SELECT * FROM files WHERE source = ?", [source]):
-            _, device, inode, path, at, head_end, head, tail_start, tail_end, tail, counted, cutting, ignored = row
+            _, device, inode, path, at, head_end, head, tail_start, tail_end, tail, counted, cutting, ignored, left = (
+                row
+            )
             position = Position(
                 at,
                 Fingerprint(0, head_end, head),
@@ -119,12 +134,11 @@ class Store:
                 bool(cutting),
                 bool(ignored),
             )
-            yield (int(device), int(inode)), Known(Path(path.decode("utf-8", "surrogateescape")), position)
+            yield (int(device), int(inode)), Known(Path(os.fsdecode(path)), position, bool(left))
 
 
 def _row(source: str, key: FileId, known: Known) -> tuple[object, ...]:
     at = known.position
-    path = str(known.path).encode("utf-8", "surrogateescape")
-    file = (source, str(key[0]), str(key[1]), path, at.offset)
+    file = (source, str(key[0]), str(key[1]), os.fsencode(known.path), at.offset)
     prints = (at.head.end, at.head.digest, at.tail.start, at.tail.end, at.tail.digest)
-    return (*file, *prints, json.dumps(sorted(at.counted)), at.cutting, at.ignored)
+    return (*file, *prints, json.dumps(sorted(at.counted)), at.cutting, at.ignored, known.left)

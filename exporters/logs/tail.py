@@ -49,20 +49,18 @@ class Tail:
 
     def __init__(self, path: Path, fd: int, position: Position) -> None:
         self.path, self.fd, self.position = path, fd, position
+        self.id: FileId = file_id(os.fstat(fd))
         self.left_at: float | None = None
         """When it lost its path to another file, on the monotonic clock."""
         self.changed_at = 0.0
         """When it was last seen to have changed, on the monotonic clock."""
         self.settled = False
         """Its unfinished last line, if any, has been tried."""
+        self.more = True
+        """There is more to read at once."""
         self.behind = 0
         """Bytes that are not yet read."""
         self._seen: tuple[int, int] = (-1, -1)
-
-    @property
-    def id(self) -> FileId:
-        """Return its identity."""
-        return file_id(os.fstat(self.fd))
 
     def close(self) -> None:
         """Let go of the file."""

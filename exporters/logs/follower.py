@@ -1,0 +1,87 @@
+"""Follows every log source in one thread of its own: look, commit, and only then show."""
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from exporters.clock import Clock
+from exporters.logs.counts import LogCounts
+from exporters.logs.engine import Engine
+from exporters.logs.pattern import LogPattern
+from exporters.logs.settings import LogSource
+from exporters.logs.source import Source
+from exporters.logs.store import Change, Store
+
+POLL_SECONDS = 0.5
+
+
+@dataclass
+class _Followed:
+    """A source, and what is not yet committed of it."""
+
+    name: str
+    source: Source
+    change: Change = field(default_factory=Change)
+
+
+class Follower:
+    """Looks at the sources until it is stopped."""
+
+    def __init__(
+        self,
+        sources: Iterable[LogSource],
+        patterns: Sequence[LogPattern],
+        *,
+        engine: Engine,
+        store: Store,
+        counts: LogCounts,
+        clock: Clock,
+    ) -> None:
+        self._store, self._counts, self._clock = store, counts, clock
+        ids = [pattern.id for pattern in patterns]
+        settings = {source.name: source for source in sources}
+        saved = {name: store.load(name) for name in settings}
+        counts.begin(patterns, saved)
+        self._followed = [_Followed(name, Source(settings[name], engine, ids, saved[name])) for name in settings]
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="follow logs", daemon=True)
+
+    def start(self) -> None:
+        """Begin; the first look is taken before this returns, so that what is written from now on is seen."""
+        self.look()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, with everything committed that was read."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        for followed in self._followed:
+            followed.source.close()
+        self._store.close()
+
+    def look(self, *, flush: bool = False) -> bool:
+        """Look at every source once; return whether there is more to read at once."""
+        more = [self._look(followed, flush=flush) for followed in self._followed]
+        return any(more)
+
+    def _loop(self) -> None:
+        more = True
+        while not self._stopping.wait(0 if more else POLL_SECONDS):
+            more = self.look()
+
+    def _look(self, followed: _Followed, *, flush: bool) -> bool:
+        seen, samples = Change(), dict[str, list[bytes]]()
+        more = followed.source.look(self._clock.monotonic(), seen, samples, flush=flush)
+        followed.change.add(seen)
+        try:
+            if followed.change:
+                self._store.commit(followed.name, followed.change)
+                followed.change = Change()
+        except sqlite3.Error:
+            # A full disk is what people want to hear of most: show the counts, keep the change, try again.
+            seen.totals["errors"] += 1
+            followed.change.totals["errors"] += 1
+        self._counts.add(followed.name, seen, followed.source.behind, samples)
+        return more

@@ -1,0 +1,28 @@
+"""What a log source is in the configuration."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from exporters.checks.base import Name
+
+
+class LastLines(BaseModel):
+    """`start_at: {last_lines: 1000}`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    last_lines: int = Field(ge=1)
+
+
+StartAt = Literal["end", "beginning"] | LastLines
+
+
+class LogSource(BaseModel):
+    """One source of log lines; what a glob names adds up under its name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name
+    path: str = Field(pattern=r"^/", description="An absolute path or glob.")
+    start_at: StartAt = Field(default="end", description="Where to begin in what is there at the first start.")

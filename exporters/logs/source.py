@@ -1,0 +1,278 @@
+"""One log source: the files that its path names, through every way in which logs are rotated.
+
+What is held open is read to its end wherever it moves to. What was rotated while nobody looked is found again by its
+inode or, after copytruncate, by its content.
+"""
+
+import os
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from exporters.logs.copies import copies_of, is_copy
+from exporters.logs.engine import Engine
+from exporters.logs.files import members, moved_to, relatives
+from exporters.logs.position import FileId, Known, Position, file_id, set_aside
+from exporters.logs.settings import LogSource
+from exporters.logs.start import first_position
+from exporters.logs.store import Change, Saved
+from exporters.logs.tail import ReplacedError, Tail
+
+QUIET_SECONDS = 1.0
+"""After which an unfinished last line is tried."""
+_HOLD_SECONDS = 3600.0
+"""How long a file that was rotated is held for a writer that has not noticed."""
+_HOLD_DELETED_SECONDS = 30.0
+"""The same for one that was deleted: as long as it is held, its space is not free."""
+
+
+class Source:
+    """Follows the files of one source. Each look fills a `Change`, which the caller commits."""
+
+    def __init__(self, settings: LogSource, engine: Engine, ids: list[str], saved: Saved) -> None:
+        self._settings, self._engine, self._ids = settings, engine, ids
+        self._known = dict(saved.files)
+        self._begun = saved.begun
+        self._paths = {known.path for known in saved.files.values()}
+        """Where we have read files: one that appears there has a predecessor."""
+        self._resumed = False
+        self._tails: dict[FileId, Tail] = {}
+
+    def close(self) -> None:
+        """Let go of every file."""
+        for tail in self._tails.values():
+            tail.close()
+        self._tails.clear()
+
+    @property
+    def behind(self) -> int:
+        """Return the bytes that are there and not yet read."""
+        return sum(tail.behind for tail in self._tails.values())
+
+    def look(self, now: float, change: Change, samples: dict[str, list[bytes]], *, flush: bool = False) -> bool:
+        """Read what is new, about a batch of each file; return whether there is more to read at once.
+
+        `now` is on the monotonic clock. With `flush`, unfinished last lines are not waited for.
+        """
+        here = self._members(change)
+        if not self._resumed:
+            self._resume(here, now, change)
+        self._follow(here, now, change)
+        self._read_all(now, change, samples, flush=flush)
+        if here is not None:
+            # Known ones first: what is new is compared with them.
+            for key in sorted(here.keys() - self._tails.keys(), key=lambda key: (key not in self._known, here[key])):
+                self._adopt(key, here[key], now, change)
+            self._begun = self._resumed = True
+        self._read_all(now, change, samples, flush=flush)
+        self._let_go(now, change)
+        return any(tail.more for tail in self._tails.values())
+
+    def _members(self, change: Change) -> dict[FileId, Path] | None:
+        """Return the files that the path names now; None if that cannot be told."""
+        try:
+            return members(self._settings.path)
+        except OSError:
+            change.totals["errors"] += 1
+            return None
+
+    def _resume(self, here: dict[FileId, Path] | None, now: float, change: Change) -> None:
+        """Find again what moved away while nobody looked, and forget what is gone."""
+        for key, known in list(self._known.items()):
+            if here is None or key in here:
+                continue
+            path = moved_to(known.path, key)
+            if path is None:
+                self._forget(key, change)
+            elif not known.position.ignored and (tail := self._open(path, known.position, change)):
+                if not tail.position.holds(tail.fd):  # another file that got the same inode
+                    self._drop(tail)
+                    self._forget(key, change)
+                    continue
+                tail.path, tail.left_at = known.path, now
+                if not known.left:
+                    self._keep(tail, change)
+                    change.totals["rotations"] += 1
+
+    def _follow(self, here: dict[FileId, Path] | None, now: float, change: Change) -> None:
+        """See which of the files that are held have lost their path, or got another one."""
+        if here is None:
+            return
+        for key, tail in self._tails.items():
+            path = here.get(key)
+            if path is None and tail.left_at is None:
+                tail.left_at = now
+            elif path is not None and path != tail.path:
+                tail.path, tail.left_at = path, None
+            else:
+                continue
+            change.totals["rotations"] += 1
+            self._keep(tail, change)
+
+    def _adopt(self, key: FileId, path: Path, now: float, change: Change) -> None:
+        """Begin to read a file that has come to be named by the path."""
+        known = self._known.get(key)
+        if known is not None and known.path != path and not _is_still(path, known.position):
+            known = None  # another file got the inode of one that is gone
+        if known is None and self._begun and not _size(path):
+            return  # nothing to read yet, nor to tell a copy by
+        if known is not None and known.position.ignored and _size(path) == known.position.untouched_size:
+            return
+        if not self._begun:
+            self._adopt_first(key, path, change)
+        elif known is not None and not known.position.ignored:
+            self._open(path, known.position, change)
+        else:
+            self._adopt_later(path, known, now, change)
+
+    def _adopt_first(self, key: FileId, path: Path, change: Change) -> None:
+        self._set_aside_relatives(path, change)
+        tail = self._open(path, Position(), change)
+        if tail is None:  # what is in it by now is as little ours as in the others
+            self._remember(key, Known(path, Position(_size(path))), change)
+            return
+        tail.position = first_position(tail.fd, self._settings.start_at, self._engine, self._ids)
+        self._keep(tail, change)
+
+    def _adopt_later(self, path: Path, known: Known | None, now: float, change: Change) -> None:
+        expected = path in self._paths
+        start = replace(known.position, ignored=False) if known and known.position.offset else Position()
+        tail = self._open(path, start, change)
+        if tail is None:
+            return
+        if is_copy(path, tail.fd, self._tails.values()):
+            self._drop(tail)
+            self._set_aside(path, 0, change)
+            return
+        self._keep(tail, change)
+        if expected:
+            self._adopt_generations(tail, now, change)
+        else:
+            self._set_aside_relatives(path, change)
+
+    def _adopt_generations(self, successor: Tail, now: float, change: Change) -> None:
+        """Read what came and went at a path between two looks: unknown generations beside it."""
+        older = [tail for tail in self._tails.values() if tail is not successor]
+        for key, (beside, _) in relatives(successor.path).items():
+            if key in self._known or key in self._tails:
+                continue
+            tail = self._open(beside, Position(), change)
+            if tail is None:
+                continue
+            if is_copy(beside, tail.fd, older):
+                self._drop(tail)
+                self._set_aside(beside, 0, change)
+                continue
+            tail.left_at = now
+            self._keep(tail, change)
+
+    def _replaced(self, tail: Tail, now: float, change: Change) -> None:
+        """Begin anew in a file that was truncated; what was not yet read of it may stand in a copy."""
+        change.totals["truncations"] += 1
+        for number, path in enumerate(copies_of(tail, self._known)):
+            copy = self._open(path, tail.position, change) if number == 0 else None
+            if copy is not None and copy.position.holds(copy.fd):
+                copy.left_at = now
+                self._keep(copy, change)
+                continue
+            if copy is not None:
+                self._drop(copy)
+            self._set_aside(path, 0, change)
+        tail.position, tail.more = Position(), True
+        self._keep(tail, change)
+        self._adopt_generations(tail, now, change)
+
+    def _read_all(self, now: float, change: Change, samples: dict[str, list[bytes]], *, flush: bool) -> None:
+        for tail in list(self._tails.values()):
+            try:
+                self._read(tail, now, change, samples, flush=flush)
+            except ReplacedError:
+                self._replaced(tail, now, change)
+            except OSError:
+                change.totals["errors"] += 1
+
+    def _read(self, tail: Tail, now: float, change: Change, samples: dict[str, list[bytes]], *, flush: bool) -> None:
+        changed = tail.changed(now)
+        settle = not tail.settled and (flush or now - tail.changed_at >= QUIET_SECONDS)
+        if not (changed or tail.more or settle):
+            return
+        reading = tail.read(self._engine, self._ids, settle=settle)
+        tail.more, tail.settled = reading.more, settle and not reading.more
+        if reading.position != tail.position:
+            tail.position = reading.position
+            self._keep(tail, change)
+        change.lines.update(reading.lines)
+        change.totals["read_bytes"] += reading.size
+        change.totals["cut_lines"] += reading.cut
+        for pattern, lines in reading.samples.items():
+            samples.setdefault(pattern, []).extend(lines)
+
+    def _let_go(self, now: float, change: Change) -> None:
+        for key, tail in list(self._tails.items()):
+            if tail.left_at is None or tail.more or not tail.settled:
+                continue
+            quiet = now - max(tail.left_at, tail.changed_at)
+            deleted = os.fstat(tail.fd).st_nlink == 0
+            if quiet >= (_HOLD_DELETED_SECONDS if deleted else _HOLD_SECONDS):
+                self._drop(tail)
+                if deleted:
+                    self._forget(key, change)
+
+    def _open(self, path: Path, position: Position, change: Change) -> Tail | None:
+        """Hold a file open; None if it cannot be opened, which is tried again at the next look."""
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            change.totals["errors"] += 1
+            return None
+        tail = Tail(path, fd, position)
+        if tail.id in self._tails:  # it changed its name while we looked
+            tail.close()
+            return None
+        self._tails[tail.id] = tail
+        return tail
+
+    def _set_aside_relatives(self, path: Path, change: Change) -> None:
+        """What lies beside a file that we begin to read is older, and none of ours."""
+        for key, (beside, _) in relatives(path).items():
+            if key not in self._known and key not in self._tails:
+                self._set_aside(beside, _size(beside), change)
+
+    def _set_aside(self, path: Path, offset: int, change: Change) -> None:
+        with suppress(OSError), path.open("rb") as file:
+            key = file_id(os.fstat(file.fileno()))
+            self._remember(key, Known(path, set_aside(file.fileno(), offset)), change)
+
+    def _drop(self, tail: Tail) -> None:
+        del self._tails[tail.id]
+        tail.close()
+
+    def _keep(self, tail: Tail, change: Change) -> None:
+        self._remember(tail.id, Known(tail.path, tail.position, tail.left_at is not None), change)
+
+    def _remember(self, key: FileId, known: Known, change: Change) -> None:
+        self._known[key] = change.files[key] = known
+        self._paths.add(known.path)
+        change.forgotten.discard(key)
+
+    def _forget(self, key: FileId, change: Change) -> None:
+        self._known.pop(key, None)
+        change.files.pop(key, None)
+        change.forgotten.add(key)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _is_still(path: Path, position: Position) -> bool:
+    try:
+        with path.open("rb") as file:
+            return position.holds(file.fileno())
+    except OSError:
+        return False
