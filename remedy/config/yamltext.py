@@ -74,23 +74,36 @@ def _compose(text: str) -> yaml.Node | None:
     fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         return _tree(fast, text)
-    except (yaml.YAMLError, RecursionError):
+    except yaml.YAMLError:
         pass
     try:
         return _tree(yaml.SafeLoader, text)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise _RefusedError(line, f"is not YAML: the character U+{ord(error.character):04X} is not allowed") from None
+        raise _RefusedError(line, f"is not YAML: the character U+{error.character:04X} is not allowed") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = str(error.problem or error.context)
-        hint = "a tab; YAML is indented with spaces" if "'\\t'" in said else said
-        raise _RefusedError(mark.line + 1 if mark else None, f"is not YAML: {hint}") from None
-    except RecursionError:
-        raise _RefusedError(None, f"is nested more than {_MAX_DEPTH} deep") from None
+        raise _RefusedError(mark.line + 1 if mark else None, f"is not YAML: {_plainer(said)}") from None
+
+
+def _plainer(said: str) -> str:
+    """Say what people most often get wrong in their words."""
+    if "'\\t'" in said:
+        return "a tab; it is indented with spaces"
+    if "mapping values are not allowed" in said:
+        return "a second ': ' in one line; put the value in quotes"
+    if "unknown escape character" in said:
+        return f"{said}; in single quotes a backslash is itself"
+    if "another document" in said:
+        return "a second document (---); one file holds one"
+    if "<block end>" in said:
+        return "this does not fit the lines above: its indentation, or a quote that is missing"
+    return said
 
 
 def _tree(loader_class: Any, text: str) -> yaml.Node | None:
+    _measure(loader_class, text)
     loader = loader_class(text)
     loader.yaml_implicit_resolvers = _resolvers()
     try:
@@ -98,6 +111,22 @@ def _tree(loader_class: Any, text: str) -> yaml.Node | None:
         return node
     finally:
         loader.dispose()
+
+
+def _measure(loader_class: Any, text: str) -> None:
+    """Refuse what is nested too deep before a tree is made of it: libyaml's recursion ends the whole process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=loader_class):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _MAX_DEPTH:
+                raise _too_deep(_line(event))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _too_deep(line: int) -> _RefusedError:
+    return _RefusedError(line, f"is nested more than {_MAX_DEPTH} deep")
 
 
 def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
@@ -117,6 +146,7 @@ class _Reading:
     lines: dict[KeyPath, int] = field(default_factory=dict)
     twice: list[Problem] = field(default_factory=list)
     _values: int = 0
+    _looked_at: set[int] = field(default_factory=set)
     _scalars: SafeConstructor = field(default_factory=SafeConstructor)
 
     def value(self, node: yaml.Node, path: KeyPath) -> Any:
@@ -156,6 +186,9 @@ class _Reading:
                 yield self._key(key_node), (key_node, value_node)
 
     def _find_twice(self, node: yaml.MappingNode, path: KeyPath) -> None:
+        if id(node) in self._looked_at:
+            return
+        self._looked_at.add(id(node))
         seen: set[str] = set()
         for key_node, _value in node.value:
             key = self._key(key_node)
@@ -186,11 +219,11 @@ class _Reading:
         if self._values > _MAX_VALUES:
             raise _RefusedError(None, f"holds more than {_MAX_VALUES} values (do anchors repeat each other?)")
         if depth > _MAX_DEPTH:
-            raise _RefusedError(_line(node), f"is nested more than {_MAX_DEPTH} deep")
+            raise _too_deep(_line(node))
 
 
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
+def _line(of: yaml.Node | yaml.Event) -> int:
+    return of.start_mark.line + 1 if of.start_mark else 1
 
 
 def _whole(text: str) -> str:
