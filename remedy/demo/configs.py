@@ -56,8 +56,15 @@ class BridgeAddresses:
     port: int
     token: Path
     ledger: Path
+    people: str
     prometheus: str | None = None
     alertmanager: str | None = None
+
+    def notifier(self) -> dict[str, str]:
+        """How the bridge tells people: through Alertmanager, else directly."""
+        if self.alertmanager:
+            return {"kind": "alertmanager", "url": self.alertmanager}
+        return {"kind": "webhook", "url": f"{self.people}/bridge"}
 
 
 def remediation(sample: SampleService, where: BridgeAddresses, pace: Pace) -> str:
@@ -76,7 +83,9 @@ def remediation(sample: SampleService, where: BridgeAddresses, pace: Pace) -> st
                 "timeout": "20s",
                 "backup": True,
                 "flapping": {"times": pace.flapping, "within": "1h"},
+                "escalate": [{"after_attempts": pace.max_retries + 1, "to": ["people"]}],
             },
+            "notifiers": {"people": where.notifier()},
             "allow": {"roots": [str(sample.uploads)], "commands": [str(sample.program)]},
             "remediations": [_restart(sample, pace), _clean(sample, pace)],
         }

@@ -18,9 +18,10 @@ class Page:
     receiver: str
     body: dict[str, Any]
 
-    def alerts(self) -> list[dict[str, str]]:
-        """Return the labels of the firing alerts in it."""
-        return [alert["labels"] for alert in self.body.get("alerts", ()) if alert.get("status") == "firing"]
+    def subjects(self) -> list[str]:
+        """Name what it is about: the firing alerts of Alertmanager's message, or the title of the bridge's own."""
+        firing = [alert["labels"] for alert in self.body.get("alerts", ()) if alert.get("status") == "firing"]
+        return [labels.get("alertname", "an alert") for labels in firing] or [*filter(None, [self.body.get("title")])]
 
 
 class People:

@@ -86,7 +86,7 @@ def plan(place: Place, ports: Ports, tools: Tools, settings: Settings) -> Plan:
     if tools.prometheus and tools.alertmanager:
         urls |= {"prometheus": _url(ports.prometheus), "alertmanager": _url(ports.alertmanager)}
     asked = (urls.get("prometheus"), urls.get("alertmanager"))
-    addresses = configs.BridgeAddresses(ports.bridge, token, place.root / "ledger.db", *asked)
+    addresses = configs.BridgeAddresses(ports.bridge, token, place.root / "ledger.db", _url(ports.people), *asked)
     remediation = place.write("remediation.yml", configs.remediation(sample, addresses, settings.pace))
     if not (tools.prometheus and tools.alertmanager):
         return Plan(sample, (_run(place, urls, exporter, remediation),), {"bridge": urls["bridge"]})

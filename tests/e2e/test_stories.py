@@ -81,7 +81,9 @@ def test_people_are_told_when_the_fix_fails(live):
     run = live.ended_run(RESTART, zero)
     assert run["outcome"] == "failed", run
     assert run["attempts"] == 4
-    page = wait_for(lambda: list(live.people.pages), within=PEOPLE_WAIT + 20)[0]
-    assert {alert["alertname"] for alert in page.alerts()} & {"HealthCheckFailing", "HealthCheckStillFailing"}
+    told = wait_for(lambda: [subject for page in live.people.pages for subject in page.subjects()])
+    assert told[0] == "RemediationFailed"
+    failing = {"HealthCheckFailing", "HealthCheckStillFailing"}
+    wait_for(lambda: failing & {each for page in live.people.pages for each in page.subjects()}, PEOPLE_WAIT + 20)
     live.sample.prepare()
     live.sample.start(os.environ)

@@ -123,8 +123,9 @@ def test_people_are_seen_to_be_told_once():
     with People(*free_ports(1)) as people:
         watch = PeopleWatch(people)
         requests.post(f"{people.url}/people", json=body, timeout=5).raise_for_status()
-        assert people.pages[0].receiver == "people"
-        assert texts(watch.look()) == ["people are told of A"]
+        requests.post(f"{people.url}/bridge", json={"title": "r gave up"}, timeout=5).raise_for_status()
+        assert [page.receiver for page in people.pages] == ["people", "bridge"]
+        assert texts(watch.look()) == ["people are told of A", "people are told of r gave up"]
         assert watch.look() == []
 
 

@@ -16,7 +16,7 @@ class PeopleWatch:
         pages = self._people.pages[self._seen :]
         self._seen += len(pages)
         return [
-            Sighting(page.at, Stage.PEOPLE, f"people are told of {labels.get('alertname')}", Mood.BAD)
+            Sighting(page.at, Stage.PEOPLE, f"people are told of {subject}", Mood.BAD)
             for page in pages
-            for labels in page.alerts()
+            for subject in page.subjects()
         ]
