@@ -24,7 +24,7 @@ def test_amtool_accepts_the_configuration(shipped: Path, tool: Any) -> None:
     tool("amtool", "check-config", shipped / "alertmanager.yml")
 
 
-@pytest.mark.parametrize(("labels", "receivers"), ROUTES, ids=lambda value: str(value))
+@pytest.mark.parametrize(("labels", "receivers"), ROUTES, ids=str)
 def test_an_alert_takes_its_way(shipped: Path, tool: Any, labels: dict[str, str], receivers: str) -> None:
     assert _route(shipped, tool, labels) == receivers
 

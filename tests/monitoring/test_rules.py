@@ -32,7 +32,9 @@ def test_every_rule_is_shown_firing_and_not_firing(shipped: Path, rules: list[di
 
 
 def test_every_alert_says_what_it_is_and_where_to_read_on(shipped: Path, rules: list[dict[str, Any]]) -> None:
-    anchors = {_anchor(title) for title in re.findall(r"^## (.+)$", (shipped / "runbooks.md").read_text(), re.M)}
+    anchors = {
+        _anchor(title) for title in re.findall(r"^## (.+)$", (shipped / "runbooks.md").read_text(), re.MULTILINE)
+    }
     for rule in rules:
         assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}, rule["alert"]
         page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
