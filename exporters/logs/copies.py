@@ -1,11 +1,11 @@
 """Copies of logs, as copytruncate makes them: what is in them was read under another name, or is still to be read."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from exporters.logs.files import is_relative, relatives
-from exporters.logs.position import FileId, Known
+from exporters.logs.position import FileId, Known, Position
 from exporters.logs.tail import Tail
 
 _COMPARED = 64 * 1024
@@ -16,35 +16,41 @@ def is_copy(path: Path, fd: int, tails: Iterable[Tail]) -> bool:
     return any(
         tail.fd != fd
         and is_relative(path, tail.path)
-        and ((tail.position.offset > 0 and tail.position.holds(fd)) or _begins_alike(fd, tail.fd))
+        and (_is_part(fd, tail.fd) if tail.position.holds(tail.fd) else _held(tail, fd))
         for tail in tails
     )
 
 
-def copies_of(tail: Tail, known: dict[FileId, Known]) -> list[Path]:
-    """Return the copies of a file that has been truncated, the newest first: they hold what was not yet read of it.
+def copies_of(path: Path, position: Position, known: Mapping[FileId, Known]) -> list[Path]:
+    """Return the copies of a file that was read up to a position, those that hold all of that first, the newest first.
 
     What was read already under its own name is none.
     """
-    position, found = tail.position, []
-    for key, (path, changed) in relatives(tail.path).items():
-        if key == tail.id or (key in known and not known[key].position.ignored):
+    found = []
+    for key, (beside, changed) in relatives(path).items():
+        if key in known and not known[key].position.ignored:
             continue
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            fd = os.open(beside, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
             continue
         try:
             if position.head.end and position.head.holds(fd):
-                found.append((position.holds(fd), changed, path))
+                found.append((position.holds(fd), changed, beside))
         finally:
             os.close(fd)
-    return [path for _, _, path in sorted(found, reverse=True)]
+    return [beside for _, _, beside in sorted(found, reverse=True)]
 
 
-def _begins_alike(one: int, other: int) -> bool:
-    size = min(os.fstat(one).st_size, os.fstat(other).st_size)
+def _held(tail: Tail, fd: int) -> bool:
+    """Does a file hold what was read of one that has been truncated since?"""
+    return tail.position.head.end > 0 and tail.position.holds(fd)
+
+
+def _is_part(copy: int, original: int) -> bool:
+    """Is a file the beginning, or all, of another one?"""
+    size = os.fstat(copy).st_size
     spans = [(0, min(size, _COMPARED)), (max(0, size - _COMPARED), size)]
-    return size > 0 and all(
-        os.pread(one, end - start, start) == os.pread(other, end - start, start) for start, end in spans
+    return 0 < size <= os.fstat(original).st_size and all(
+        os.pread(copy, end - start, start) == os.pread(original, end - start, start) for start, end in spans
     )

@@ -11,6 +11,8 @@ from exporters.logs.position import FileId, file_id
 _COMPRESSED = re.compile(r"\.(gz|bz2|xz|zst|lz4|lzma|lzo|br|zip|Z|7z)$")
 _GENERATION = r"(?:[.\-_](?:\d[\d.\-_T:]*|old|prev|bak|copy))"
 
+_ANY_GENERATION = re.compile(rf".+?{_GENERATION}(?:\.[A-Za-z]+)?")
+
 
 def members(pattern: str) -> dict[FileId, Path]:
     """Return the files that a path or glob names now; compressed ones are none of ours.
@@ -34,6 +36,13 @@ def relatives(path: Path) -> dict[FileId, tuple[Path, int]]:
     """Return what lies beside a log and looks like a generation or copy of it, with when it was last changed (ns)."""
     form = _form(path)
     return {key: found for key, found in _beside(path).items() if form.fullmatch(found[0].name)}
+
+
+def generations(pattern: str) -> dict[FileId, tuple[Path, int]]:
+    """Return what lies in the folders that a path or glob names and looks like a generation or copy of some log."""
+    folders = glob(str(Path(pattern).parent), recursive=True)  # noqa: PTH207 - Path.glob takes no absolute patterns
+    found = {key: file for folder in folders for key, file in _beside(Path(folder) / "_").items()}
+    return {key: file for key, file in found.items() if _ANY_GENERATION.fullmatch(file[0].name)}
 
 
 def is_relative(path: Path, of: Path) -> bool:

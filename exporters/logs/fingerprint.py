@@ -39,4 +39,6 @@ def before(fd: int, offset: int) -> Fingerprint:
 
 def _taken(fd: int, start: int, end: int) -> Fingerprint:
     data = os.pread(fd, end - start, start)
+    if not data:
+        return NOTHING
     return Fingerprint(start, start + len(data), hashlib.blake2b(data, digest_size=16).digest())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from exporters.logs.copies import copies_of, is_copy
 from exporters.logs.engine import Engine
-from exporters.logs.files import members, moved_to, relatives
+from exporters.logs.files import generations, is_relative, members, moved_to, relatives
 from exporters.logs.position import FileId, Known, Position, file_id, set_aside
 from exporters.logs.settings import LogSource
 from exporters.logs.start import first_position
@@ -33,8 +33,6 @@ class Source:
         self._settings, self._engine, self._ids = settings, engine, ids
         self._known = dict(saved.files)
         self._begun = saved.begun
-        self._paths = {known.path for known in saved.files.values()}
-        """Where we have read files: one that appears there has a predecessor."""
         self._resumed = False
         self._tails: dict[FileId, Tail] = {}
 
@@ -63,6 +61,11 @@ class Source:
             # Known ones first: what is new is compared with them.
             for key in sorted(here.keys() - self._tails.keys(), key=lambda key: (key not in self._known, here[key])):
                 self._adopt(key, here[key], now, change)
+            if not self._begun:
+                self._set_aside_older(change)
+            elif not self._resumed:
+                for tail in [tail for tail in self._tails.values() if tail.left_at is None]:
+                    self._adopt_generations(tail, now, change)
             self._begun = self._resumed = True
         self._read_all(now, change, samples, flush=flush)
         self._let_go(now, change)
@@ -79,20 +82,27 @@ class Source:
     def _resume(self, here: dict[FileId, Path] | None, now: float, change: Change) -> None:
         """Find again what moved away while nobody looked, and forget what is gone."""
         for key, known in list(self._known.items()):
-            if here is None or key in here:
+            if known.position == Position():  # by an empty file nothing can be known again
+                self._forget(key, change)
+            if here is None or key in here or key not in self._known:
                 continue
             path = moved_to(known.path, key)
-            if path is None:
-                self._forget(key, change)
-            elif not known.position.ignored and (tail := self._open(path, known.position, change)):
-                if not tail.position.holds(tail.fd):  # another file that got the same inode
-                    self._drop(tail)
-                    self._forget(key, change)
-                    continue
-                tail.path, tail.left_at = known.path, now
-                if not known.left:
-                    self._keep(tail, change)
-                    change.totals["rotations"] += 1
+            if path is not None and _is_still(path, known.position):
+                self._hold(path, known, now, change)
+                continue
+            self._forget(key, change)
+            if not known.position.ignored:
+                self._recover(known.path, known.position, now, change)
+
+    def _hold(self, path: Path, known: Known, now: float, change: Change) -> None:
+        """Read to its end what has moved away while nobody looked."""
+        tail = None if known.position.ignored else self._open(path, known.position, change)
+        if tail is None:
+            return
+        tail.path, tail.left_at = known.path, now
+        if not known.left:
+            self._keep(tail, change)
+            change.totals["rotations"] += 1
 
     def _follow(self, here: dict[FileId, Path] | None, now: float, change: Change) -> None:
         """See which of the files that are held have lost their path, or got another one."""
@@ -113,9 +123,11 @@ class Source:
         """Begin to read a file that has come to be named by the path."""
         known = self._known.get(key)
         if known is not None and known.path != path and not _is_still(path, known.position):
-            known = None  # another file got the inode of one that is gone
-        if known is None and self._begun and not _size(path):
-            return  # nothing to read yet, nor to tell a copy by
+            self._forget(key, change)  # another file got the inode of one that is gone
+            self._recover(known.path, known.position, now, change)
+            known = None
+        if known is None and not _size(path) and any(is_relative(path, tail.path) for tail in self._tails.values()):
+            return  # nothing yet to tell a copy by
         if known is not None and known.position.ignored and _size(path) == known.position.untouched_size:
             return
         if not self._begun:
@@ -126,7 +138,6 @@ class Source:
             self._adopt_later(path, known, now, change)
 
     def _adopt_first(self, key: FileId, path: Path, change: Change) -> None:
-        self._set_aside_relatives(path, change)
         tail = self._open(path, Position(), change)
         if tail is None:  # what is in it by now is as little ours as in the others
             self._remember(key, Known(path, Position(_size(path))), change)
@@ -135,7 +146,6 @@ class Source:
         self._keep(tail, change)
 
     def _adopt_later(self, path: Path, known: Known | None, now: float, change: Change) -> None:
-        expected = path in self._paths
         start = replace(known.position, ignored=False) if known and known.position.offset else Position()
         tail = self._open(path, start, change)
         if tail is None:
@@ -145,21 +155,17 @@ class Source:
             self._set_aside(path, 0, change)
             return
         self._keep(tail, change)
-        if expected:
-            self._adopt_generations(tail, now, change)
-        else:
-            self._set_aside_relatives(path, change)
+        self._adopt_generations(tail, now, change)
 
     def _adopt_generations(self, successor: Tail, now: float, change: Change) -> None:
-        """Read what came and went at a path between two looks: unknown generations beside it."""
-        older = [tail for tail in self._tails.values() if tail is not successor]
+        """Read what came and went at a path between two looks: unknown files beside it, but no copies."""
         for key, (beside, _) in relatives(successor.path).items():
             if key in self._known or key in self._tails:
                 continue
             tail = self._open(beside, Position(), change)
             if tail is None:
                 continue
-            if is_copy(beside, tail.fd, older):
+            if is_copy(beside, tail.fd, self._tails.values()):
                 self._drop(tail)
                 self._set_aside(beside, 0, change)
                 continue
@@ -167,20 +173,24 @@ class Source:
             self._keep(tail, change)
 
     def _replaced(self, tail: Tail, now: float, change: Change) -> None:
-        """Begin anew in a file that was truncated; what was not yet read of it may stand in a copy."""
+        """Begin anew in a file that was truncated."""
         change.totals["truncations"] += 1
-        for number, path in enumerate(copies_of(tail, self._known)):
-            copy = self._open(path, tail.position, change) if number == 0 else None
-            if copy is not None and copy.position.holds(copy.fd):
+        self._recover(tail.path, tail.position, now, change)
+        tail.position, tail.more = Position(), True
+        self._keep(tail, change)
+        self._adopt_generations(tail, now, change)
+
+    def _recover(self, path: Path, position: Position, now: float, change: Change) -> None:
+        """Find what was not yet read of a file that is gone or was emptied: it may stand in a copy."""
+        for number, beside in enumerate(copies_of(path, position, self._known)):
+            copy = self._open(beside, position, change) if number == 0 else None
+            if copy is not None and position.holds(copy.fd):
                 copy.left_at = now
                 self._keep(copy, change)
                 continue
             if copy is not None:
                 self._drop(copy)
-            self._set_aside(path, 0, change)
-        tail.position, tail.more = Position(), True
-        self._keep(tail, change)
-        self._adopt_generations(tail, now, change)
+            self._set_aside(beside, 0, change)
 
     def _read_all(self, now: float, change: Change, samples: dict[str, list[bytes]], *, flush: bool) -> None:
         for tail in list(self._tails.values()):
@@ -196,6 +206,8 @@ class Source:
         settle = not tail.settled and (flush or now - tail.changed_at >= QUIET_SECONDS)
         if not (changed or tail.more or settle):
             return
+        if changed and not tail.position.head.end:  # it may have been filled and emptied, and we would not know
+            self._adopt_generations(tail, now, change)
         reading = tail.read(self._engine, self._ids, settle=settle)
         tail.more, tail.settled = reading.more, settle and not reading.more
         if reading.position != tail.position:
@@ -234,11 +246,11 @@ class Source:
         self._tails[tail.id] = tail
         return tail
 
-    def _set_aside_relatives(self, path: Path, change: Change) -> None:
-        """What lies beside a file that we begin to read is older, and none of ours."""
-        for key, (beside, _) in relatives(path).items():
+    def _set_aside_older(self, change: Change) -> None:
+        """What is there before we begin and is no log by itself is none of ours, then or later."""
+        for key, (path, _) in generations(self._settings.path).items():
             if key not in self._known and key not in self._tails:
-                self._set_aside(beside, _size(beside), change)
+                self._set_aside(path, _size(path), change)
 
     def _set_aside(self, path: Path, offset: int, change: Change) -> None:
         with suppress(OSError), path.open("rb") as file:
@@ -254,7 +266,6 @@ class Source:
 
     def _remember(self, key: FileId, known: Known, change: Change) -> None:
         self._known[key] = change.files[key] = known
-        self._paths.add(known.path)
         change.forgotten.discard(key)
 
     def _forget(self, key: FileId, change: Change) -> None:
