@@ -1,6 +1,6 @@
 """Base images made on this machine, under the tags that docker-compose.yml and Dockerfile use.
 
-No registry is asked. All are one Debian 13 root: its Python 3.13, Prometheus, Alertmanager and HAProxy are the real ones,
+No registry is asked. All are one Debian 13 root: its Python 3.13, Prometheus, Alertmanager and HAProxy are real,
 only older than the tags say. Grafana is in no distribution: its stand-in answers the health check and nothing else.
 """
 

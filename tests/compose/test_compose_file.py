@@ -1,4 +1,4 @@
-"""What docker-compose.yml, Dockerfile and deploy/compose promise, read from the files; test_up.py looks at it running."""
+"""What docker-compose.yml, Dockerfile and deploy/compose promise, read from the files; test_up.py sees it run."""
 
 import re
 import shutil
