@@ -84,4 +84,6 @@ class Candidate:
     host: str
     target: str
     verdict: str
+    since: float
+    """When it got the verdict that it has."""
     looks: int

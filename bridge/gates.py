@@ -134,12 +134,19 @@ def cooldown(case: Case) -> Decision | None:
     return Decision(Verdict.COOLDOWN, f"{why} {format_duration(case.remediation.cooldown)}", due)
 
 
+def no_slot(case: Case) -> Decision | None:
+    """Hold while as much is running as may be at once."""
+    if case.history.running < case.limits.concurrent:
+        return None
+    why = f"{case.history.running} runs are at work, the limit is {case.limits.concurrent}"
+    return Decision(Verdict.LIMITED, why, case.now + LOOK_AGAIN_SECONDS)
+
+
 def limited(case: Case) -> Decision | None:
     """Hold while as much is running, or was run in the last hour, as may be."""
     limits, history = case.limits, case.history
-    if history.running >= limits.concurrent:
-        why = f"{history.running} runs are at work, the limit is {limits.concurrent}"
-        return Decision(Verdict.LIMITED, why, case.now + LOOK_AGAIN_SECONDS)
+    if (held := no_slot(case)) is not None:
+        return held
     if history.runs_in_hour >= limits.runs_per_hour:
         why = f"{history.runs_in_hour} runs were started within the last hour, the limit is {limits.runs_per_hour}"
         return Decision(Verdict.LIMITED, why, case.now + LOOK_AGAIN_SECONDS)
@@ -225,6 +232,8 @@ RECORDED: tuple[Gate, ...] = (paused, target_busy, cooldown, limited, breaker_op
 ASKED: tuple[Gate, ...] = (not_firing, silenced, inhibited)
 """Gates that need an answer from Prometheus and Alertmanager; asked before every attempt."""
 MODES: tuple[Gate, ...] = (awaiting_approval, dry_run)
+RETRIES: tuple[Gate, ...] = (paused, no_slot, *ASKED)
+"""Gates before a further attempt of a run that has begun."""
 GATES: tuple[Gate, ...] = CONFIGURED + RECORDED + ASKED + MODES
 
 

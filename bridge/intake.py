@@ -30,8 +30,8 @@ class Receipt:
     resolved: int = 0
     malformed: int = 0
     decided: Counter[tuple[str, str]] = field(default_factory=Counter)
-    cancelled: list[str] = field(default_factory=list)
-    """The remediations whose runs had not started and were cancelled."""
+    ended: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Runs that had not started and were cancelled, by (remediation, outcome)."""
 
     def answer(self) -> dict[str, int]:
         """Return what the sender is told."""
@@ -84,7 +84,7 @@ class Intake:
         for run in runs.of_episode(self.connection, episode_id):
             if run.state in (RunState.AWAITING_APPROVAL, RunState.QUEUED):
                 runs.end(self.connection, run.id, Outcome.CANCELLED, reason, self.now)
-                self.receipt.cancelled.append(run.remediation)
+                self.receipt.ended[run.remediation, str(Outcome.CANCELLED)] += 1
             elif run.state is RunState.WAITING:
                 runs.change(self.connection, run.id, due_at=self.now)
         return self.receipt

@@ -16,19 +16,24 @@ from bridge.policy import DEFAULT_HOST, Policy, Remediation, Step
 from bridge.verify.base import Verification
 from remedy.config import kinds
 from remedy.config.extras import MissingExtra
+from remedy.config.permissions import writable
 from remedy.config.problems import ConfigError, KeyPath, Problem, did_you_mean
 from remedy.config.yamlfile import Document, read_yaml
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
-def load_policy(file: Path) -> Policy:
-    """Read and check remediation.yml.
+def load_policy(file: Path, *, insecure: bool = False) -> Policy:
+    """Read and check remediation.yml; `insecure` accepts a file that others may write.
 
     Raises:
         ConfigError: everything that is wrong with it.
     """
-    return check_policy(read_yaml(file))
+    document = read_yaml(file)
+    why = None if insecure else writable(file)
+    if why is not None:
+        raise ConfigError([Problem(str(file), None, "", f"{why} (or say --insecure-config)")])
+    return check_policy(document)
 
 
 def check_policy(document: Document) -> Policy:

@@ -62,6 +62,13 @@ class Metrics:
             registry=registry,
         )
 
+    def count(self, decided: Mapping[tuple[str, str], int], ended: Mapping[tuple[str, str], int]) -> None:
+        """Count decisions and ends of runs, by remediation and word."""
+        for (remediation, verdict), count in decided.items():
+            self.decisions.labels(remediation, verdict).inc(count)
+        for (remediation, outcome), count in ended.items():
+            self.runs.labels(remediation, outcome).inc(count)
+
 
 @dataclass(frozen=True)
 class State:

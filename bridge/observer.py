@@ -29,6 +29,10 @@ class ObserverError(Exception):
     """It did not answer, or not sensibly; the message is a sentence."""
 
 
+class NobodyToAskError(ObserverError):
+    """There is nobody who could answer, now or later."""
+
+
 class Observer(Protocol):
     """Questions that verification and the `not_firing` gate ask. Every method may raise `ObserverError`."""
 
@@ -53,20 +57,20 @@ class NoObserver:
 
     def rule(self, alertname: str) -> RuleView | None:
         """Refuse to answer."""
-        raise ObserverError(f"no Prometheus is configured, so nothing proves that {alertname} has cleared")
+        raise NobodyToAskError(f"no Prometheus is configured, so nothing proves that {alertname} has cleared")
 
     def firing(self) -> list[Mapping[str, str]]:
         """Refuse to answer."""
-        raise ObserverError("no Prometheus is configured")
+        raise NobodyToAskError("no Prometheus is configured")
 
     def external_labels(self) -> Mapping[str, str]:
         """Refuse to answer."""
-        raise ObserverError("no Prometheus is configured")
+        raise NobodyToAskError("no Prometheus is configured")
 
     def series(self, metric: str, labels: Mapping[str, str]) -> list[Sample]:
         """Refuse to answer."""
-        raise ObserverError(f"no Prometheus is configured, so {metric} cannot be asked for {dict(labels)}")
+        raise NobodyToAskError(f"no Prometheus is configured, so {metric} cannot be asked for {dict(labels)}")
 
     def query(self, expression: str) -> list[Sample]:
         """Refuse to answer."""
-        raise ObserverError(f"no Prometheus is configured to ask {expression!r}")
+        raise NobodyToAskError(f"no Prometheus is configured to ask {expression!r}")

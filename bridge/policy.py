@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+
+from sqlalchemy.engine import make_url
 
 from bridge import templates
 from bridge.actions.base import Action
@@ -11,6 +14,7 @@ from bridge.config import EscalationLevel, Flapping, Mode, Settings
 from bridge.matchers import Matcher, all_match
 from bridge.notifiers.base import Notifier
 from bridge.verify.base import Verification
+from bridge.verify.none import NoVerification
 
 PREFERRED = "remediation"
 """The alert label that prefers a remediation by its name."""
@@ -58,6 +62,11 @@ class Remediation:
     flapping: Flapping
     escalate: tuple[EscalationLevel, ...]
 
+    @property
+    def wants_proof(self) -> bool:
+        """Whether its runs are to be verified at all."""
+        return not isinstance(self.verify, NoVerification)
+
     def host_for(self, labels: Mapping[str, str]) -> str:
         """Fill the host's template; empty where the labels give none."""
         return _fill(self.host, labels)
@@ -79,6 +88,11 @@ class Policy:
     settings: Settings
     remediations: tuple[Remediation, ...]
     notifiers: Mapping[str, Notifier]
+
+    @property
+    def ledger_file(self) -> Path:
+        """Where the ledger is; its lock, its socket and the backups stand beside it."""
+        return Path(make_url(self.settings.database).database or "ledger.db").absolute()
 
     def named(self, name: str) -> Remediation | None:
         """Return the remediation of a name, if there is one."""

@@ -9,7 +9,7 @@ from bridge.config import Limits
 from bridge.facts import Candidate, History, Pause
 from bridge.gates import HOUR, Decision, Verdict
 from bridge.ledger.episodes import EpisodeState, episode
-from bridge.ledger.schema import breakers, decisions, episodes, pauses, runs
+from bridge.ledger.schema import AnyRow, breakers, decisions, episodes, pauses, runs
 from bridge.policy import Remediation
 
 PENDING = "pending"
@@ -58,23 +58,48 @@ def add_malformed(connection: Connection, subject: Any, reason: str, now: float)
 
 
 def due(connection: Connection, now: float) -> list[Candidate]:
-    """Return what is to be looked at now, the longest waiting first."""
+    """Return what is to be looked at now, the longest waiting first; a run that is held looks after itself."""
     query = (
         select(decisions, episodes)
         .join(episodes, episodes.c.id == decisions.c.episode_id)
-        .where(decisions.c.current, decisions.c.due_at <= now, episodes.c.state == EpisodeState.OPEN)
+        .where(
+            decisions.c.current,
+            decisions.c.due_at <= now,
+            decisions.c.run_id.is_(None),
+            episodes.c.state == EpisodeState.OPEN,
+        )
         .order_by(decisions.c.due_at, decisions.c.id)
         .limit(_BATCH)
     )
-    return [
-        Candidate(row.id, episode(row), row.remediation, row.host, row.target, row.decision, row.looks)
-        for row in connection.execute(query)
-    ]
+    return [_candidate(row) for row in connection.execute(query)]
+
+
+def current(connection: Connection, episode_id: int, remediation: str) -> Candidate | None:
+    """Return the current row of an episode and a remediation."""
+    query = select(decisions, episodes).join(episodes, episodes.c.id == decisions.c.episode_id)
+    row = connection.execute(
+        query.where(decisions.c.current, decisions.c.episode_id == episode_id, decisions.c.remediation == remediation)
+    ).first()
+    return _candidate(row) if row else None
+
+
+def is_current(connection: Connection, decision_id: int) -> bool:
+    """Tell whether a row is still the current one: an episode may have closed since it was read."""
+    return connection.scalar(select(decisions.c.current).where(decisions.c.id == decision_id)) is True
+
+
+def remediations_of(connection: Connection, episode_id: int) -> list[tuple[str, int | None]]:
+    """Return the remediations that an episode has, each with its run."""
+    query = select(decisions.c.remediation, decisions.c.run_id).where(
+        decisions.c.episode_id == episode_id, decisions.c.current, decisions.c.remediation != ""
+    )
+    return [(row.remediation, row.run_id) for row in connection.execute(query)]
 
 
 def next_due(connection: Connection) -> float | None:
     """Return when the next held one is to be looked at."""
-    first: float | None = connection.scalar(select(func.min(decisions.c.due_at)).where(decisions.c.current))
+    mine = (decisions.c.current, decisions.c.run_id.is_(None))
+    first: float | None = connection.scalar(select(func.min(decisions.c.due_at)).where(*mine))
     return first
 
 
@@ -103,9 +128,8 @@ def finish(connection: Connection, episode_id: int, verdict: Verdict, reason: st
     finished = []
     held = and_(decisions.c.episode_id == episode_id, decisions.c.current, decisions.c.due_at.is_not(None))
     for row in connection.execute(select(decisions, episodes).join(episodes).where(held)).all():
-        candidate = Candidate(row.id, episode(row), row.remediation, row.host, row.target, row.decision, row.looks)
-        record(connection, candidate, Decision(verdict, reason), now)
-        finished.append((candidate.remediation, str(verdict)))
+        record(connection, _candidate(row), Decision(verdict, reason), now, row.run_id)
+        finished.append((row.remediation, str(verdict)))
     return finished
 
 
@@ -118,9 +142,19 @@ def wake(connection: Connection, verdicts: Iterable[Verdict], now: float, host: 
 
 
 def history(
-    connection: Connection, candidate: Candidate, remediation: Remediation, limits: Limits, now: float
+    connection: Connection,
+    candidate: Candidate,
+    remediation: Remediation,
+    limits: Limits,
+    *,
+    now: float,
+    run: int = 0,
+    attempts: int = 0,
 ) -> History:
-    """Return what the ledger remembers that matters for one candidate, in one question."""
+    """Return what the ledger remembers that matters for one candidate, in one question.
+
+    `run` is the candidate's own, which is in nobody's way, with the attempts that it has behind it.
+    """
     same = runs.c.remediation == remediation.name
     in_window = and_(same, runs.c.slot_at > now - limits.targets.window.total_seconds())
     earlier = and_(
@@ -131,7 +165,7 @@ def history(
     ended = and_(same, runs.c.target == candidate.target, runs.c.started_at.is_not(None))
     query = select(
         select(func.min(runs.c.id))
-        .where(runs.c.host == candidate.host, runs.c.state.in_(ACTIVE))
+        .where(runs.c.host == candidate.host, runs.c.state.in_(ACTIVE), runs.c.id != run)
         .scalar_subquery()
         .label("busy_with"),
         select(func.max(runs.c.ended_at)).where(ended).scalar_subquery().label("last_end"),
@@ -156,6 +190,7 @@ def history(
         host_touched=row.touched > 0,
         breaker=row.breaker,
         returns=row.returns,
+        attempts=attempts,
     )
 
 
@@ -166,3 +201,8 @@ def pause(connection: Connection, remediation: str, now: float) -> Pause | None:
     )
     row = connection.execute(query).first()
     return Pause(row.remediation, row.reason, row.until) if row else None
+
+
+def _candidate(row: AnyRow) -> Candidate:
+    place = (row.remediation, row.host, row.target)
+    return Candidate(row.id, episode(row), *place, verdict=row.decision, since=row.at, looks=row.looks)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from bridge.actions.base import StepOutcome
 from bridge.facts import Candidate, Episode
-from bridge.ledger.episodes import episode
+from bridge.ledger.episodes import EpisodeState, episode
 from bridge.ledger.schema import AnyRow, attempts, episodes, runs, steps
 
 
@@ -49,6 +49,7 @@ class Run:
     attempts: int
     """Attempts that were begun."""
     episode: Episode
+    episode_open: bool
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,15 @@ class StepEnd:
     output: str = ""
 
 
-def create(connection: Connection, candidate: Candidate, state: RunState, reason: str, now: float) -> Run:
-    """Insert a run; one that is queued has its slot."""
-    slot = now if state is RunState.QUEUED else None
+def create(
+    connection: Connection, candidate: Candidate, state: RunState, reason: str, now: float, *, slot: bool
+) -> Run:
+    """Insert a run; one that has its slot counts for the limits from now on."""
     place = {"remediation": candidate.remediation, "host": candidate.host, "target": candidate.target}
-    fresh = {"state": state, "reason": reason, "attempts": 0, "created_at": now, "slot_at": slot}
+    fresh = {"state": state, "reason": reason, "attempts": 0, "created_at": now, "slot_at": now if slot else None}
     result = connection.execute(insert(runs).values(episode_id=candidate.episode.id, **place, **fresh))
     (id_,) = result.inserted_primary_key or (0,)
-    return Run(id_, candidate.remediation, candidate.host, candidate.target, state, 0, candidate.episode)
+    return Run(id_, candidate.remediation, candidate.host, candidate.target, state, 0, candidate.episode, True)
 
 
 def unended(connection: Connection) -> list[Run]:
@@ -101,11 +103,31 @@ def get(connection: Connection, run_id: int) -> Run | None:
     return _run(row) if row else None
 
 
+def approve(connection: Connection, run_id: int, now: float) -> bool:
+    """Let a run that awaits approval go on, through the gates again; tell whether there was one."""
+    statement = (
+        update(runs)
+        .where(runs.c.id == run_id, runs.c.state == RunState.AWAITING_APPROVAL)
+        .values(state=RunState.WAITING, due_at=now)
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def is_waiting(connection: Connection, run_id: int) -> bool:
+    """Tell whether a run still waits for its next attempt."""
+    return connection.scalar(select(runs.c.state).where(runs.c.id == run_id)) == RunState.WAITING
+
+
+def has_ended(connection: Connection, run_id: int) -> bool:
+    """Tell whether a run has ended."""
+    return connection.scalar(select(runs.c.state).where(runs.c.id == run_id)) == RunState.ENDED
+
+
 def begin_attempt(connection: Connection, run_id: int, number: int, now: float) -> bool:
     """Note that an attempt begins; false where the run was ended in the meantime."""
     statement = (
         update(runs)
-        .where(runs.c.id == run_id, runs.c.state.in_((RunState.QUEUED, RunState.WAITING)))
+        .where(runs.c.id == run_id, runs.c.state == RunState.QUEUED)
         .values(state=RunState.RUNNING, attempts=number, due_at=None)
     )
     if connection.execute(statement).rowcount != 1:
@@ -152,6 +174,18 @@ def steps_of(connection: Connection, run_id: int, attempt: int) -> list[AnyRow]:
     return list(connection.execute(query).all())
 
 
+def started_at(connection: Connection, run_id: int) -> float | None:
+    """Return when a run's first step started."""
+    moment: float | None = connection.scalar(select(runs.c.started_at).where(runs.c.id == run_id))
+    return moment
+
+
+def last_step_end(connection: Connection, run_id: int) -> float | None:
+    """Return when the last step of a run ended: evidence must be newer."""
+    moment: float | None = connection.scalar(select(func.max(steps.c.ended_at)).where(steps.c.run_id == run_id))
+    return moment
+
+
 def change(connection: Connection, run_id: int, **values: Any) -> None:
     """Set columns of a run."""
     connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
@@ -175,6 +209,7 @@ _RUNS = select(
     runs.c.state.label("run_state"),
     runs.c.attempts,
     runs.c.episode_id,
+    (episodes.c.state == EpisodeState.OPEN).label("episode_open"),
     episodes.c.fingerprint,
     episodes.c.labels,
     episodes.c.annotations,
@@ -186,4 +221,4 @@ _RUNS = select(
 
 def _run(row: AnyRow) -> Run:
     state = RunState(row.run_state)
-    return Run(row.run_id, row.remediation, row.host, row.target, state, row.attempts, episode(row))
+    return Run(row.run_id, row.remediation, row.host, row.target, state, row.attempts, episode(row), row.episode_open)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from bridge.observer import ObserverError
-from bridge.verify.base import Evidence, Finding, Scene, Verification
+from bridge.verify.base import Evidence, Finding, Scene, Verification, unanswered
 from remedy.config.durations import Duration
 
 
@@ -17,7 +17,6 @@ class AlertClears(Verification):
 
     alert_clears_within: Duration = timedelta(minutes=5)
 
-    @property
     def time_limit(self) -> timedelta:
         """The time in which the alert must clear."""
         return self.alert_clears_within
@@ -28,7 +27,7 @@ class AlertClears(Verification):
             try:
                 yield _rule(scene) or _scraped(scene) or _checked(scene) or _healed(scene)
             except ObserverError as error:
-                yield Finding(Evidence.NO_EVIDENCE, str(error))
+                yield unanswered(error)
 
 
 def _rule(scene: Scene) -> Finding | None:
@@ -56,7 +55,7 @@ def _scraped(scene: Scene) -> Finding | None:
     where = {name: scene.labels[name] for name in ("job", "instance") if scene.labels.get(name)}
     if not where:
         return Finding(
-            Evidence.NO_EVIDENCE,
+            Evidence.UNPROVABLE,
             "the alert has no job and no instance label, so nothing shows that what it watches is still being scraped"
             " (use verify: {query: …})",
         )

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from bridge.observer import Observer
+from bridge.observer import NobodyToAskError, Observer, ObserverError
 from remedy.config.durations import Duration
 
 
@@ -23,6 +23,8 @@ class Evidence(StrEnum):
     NOT_HEALED = "not_healed"
     NO_EVIDENCE = "no_evidence"
     """Nothing that proves either: the watching itself is broken, or has not looked yet."""
+    UNPROVABLE = "unprovable"
+    """Nothing will ever prove it here, so there is no use in looking again."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,12 @@ class Finding:
 
     evidence: Evidence
     reason: str
+
+
+def unanswered(error: ObserverError) -> Finding:
+    """Say that a question was not answered."""
+    evidence = Evidence.UNPROVABLE if isinstance(error, NobodyToAskError) else Evidence.NO_EVIDENCE
+    return Finding(evidence, str(error))
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,6 @@ class Verification(BaseModel, ABC):
     stable_for: Duration = timedelta(0)
     """How long it must stay healed before it counts."""
 
-    @property
     @abstractmethod
     def time_limit(self) -> timedelta:
         """How long to look before the attempt counts as not having helped."""

@@ -9,7 +9,6 @@ from bridge.verify.base import Evidence, Finding, Scene, Verification
 class NoVerification(Verification):
     """`none`: the outcome is `unverified`, never `fixed`."""
 
-    @property
     def time_limit(self) -> timedelta:
         """No time at all."""
         return timedelta(0)
@@ -17,4 +16,4 @@ class NoVerification(Verification):
     def looks(self, scene: Scene) -> Iterator[Finding]:  # noqa: ARG002
         """Find nothing."""
         while True:
-            yield Finding(Evidence.NO_EVIDENCE, "the remediation says verify: none")
+            yield Finding(Evidence.UNPROVABLE, "the remediation says verify: none")

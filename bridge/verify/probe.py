@@ -19,7 +19,6 @@ class Probe(Verification):
     probe: HttpUrl
     within: Duration = timedelta(minutes=5)
 
-    @property
     def time_limit(self) -> timedelta:
         """The time in which the probe must pass."""
         return self.within

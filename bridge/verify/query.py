@@ -6,7 +6,7 @@ from datetime import timedelta
 from pydantic import Field
 
 from bridge.observer import ObserverError
-from bridge.verify.base import Evidence, Finding, Scene, Verification
+from bridge.verify.base import Evidence, Finding, Scene, Verification, unanswered
 from remedy.config.durations import Duration
 
 
@@ -16,7 +16,6 @@ class Query(Verification):
     query: str = Field(min_length=1)
     within: Duration = timedelta(minutes=5)
 
-    @property
     def time_limit(self) -> timedelta:
         """The time in which the query must pass."""
         return self.within
@@ -27,7 +26,7 @@ class Query(Verification):
             try:
                 samples = scene.observer.query(self.query)
             except ObserverError as error:
-                yield Finding(Evidence.NO_EVIDENCE, str(error))
+                yield unanswered(error)
                 continue
             fresh = [sample for sample in samples if sample.at > scene.since]
             if not fresh:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from bridge.observer import ObserverError, Sample
-from bridge.verify.base import Evidence, Finding, Scene, Verification
+from bridge.verify.base import Evidence, Finding, Scene, Verification, unanswered
 from remedy.config.durations import Duration, format_duration
 
 
@@ -17,7 +17,6 @@ class QuietFor(Verification):
     quiet_for: Duration = timedelta(seconds=60)
     within: Duration = timedelta(minutes=5)
 
-    @property
     def time_limit(self) -> timedelta:
         """The time in which it must have been quiet for long enough."""
         return self.within
@@ -29,7 +28,7 @@ class QuietFor(Verification):
             try:
                 sample = _counter(scene)
             except ObserverError as error:
-                yield Finding(Evidence.NO_EVIDENCE, str(error))
+                yield unanswered(error)
                 continue
             if isinstance(sample, Finding):
                 yield sample

@@ -7,9 +7,10 @@ Across sites: a page may post to us with the password that the browser keeps; br
 """
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from remedy.web.auth import Headers
 from remedy.web.peer import split_port
 
 
@@ -29,12 +30,12 @@ class HostCheck:
         return name in self._names or _is_address(name)
 
 
-def crosses_sites(headers: Mapping[str, str]) -> bool:
+def crosses_sites(headers: Headers) -> bool:
     """Did a page of another site send this? Programs, which send neither header, did not."""
-    if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+    if headers.get("Sec-Fetch-Site") not in (None, "none", "same-origin"):
         return True
     origin = headers.get("Origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != headers.get("Host", "").lower()
+    return origin is not None and urlsplit(origin).netloc.lower() != (headers.get("Host") or "").lower()
 
 
 def _plain(name: str) -> str:

@@ -1,0 +1,194 @@
+"""The bridge without HTTP: notifications in, decisions and runs out; `remedy run` uses it as `remedy bridge` does."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Connection
+
+from bridge.delivery import Delivery
+from bridge.dispatcher import Dispatcher
+from bridge.intake import Intake, Receipt
+from bridge.ledger import controls
+from bridge.ledger.store import Ledger, LedgerError
+from bridge.lock import LedgerLock
+from bridge.metrics import Metrics, State, StateCollector
+from bridge.observer import NoObserver, Observer
+from bridge.payload import Notification
+from bridge.peers import PeerClient
+from bridge.policy import Policy
+from bridge.prometheus import PrometheusObserver
+from bridge.recovery import Recovery
+from bridge.runner import Runner
+from bridge.standing import Standings
+
+_LOCK_SECONDS = 0.2
+_SHUTDOWN_GRACE_SECONDS = 20.0
+
+
+class NotReadyError(Exception):
+    """The bridge cannot take anything yet; the message is a sentence."""
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What exists while the lock is held."""
+
+    ledger: Ledger
+    standings: Standings
+    dispatcher: Dispatcher
+    delivery: Delivery
+
+
+class Bridge:
+    """One bridge over one ledger. Everything begins in `start` and ends in `stop`."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        registry: CollectorRegistry,
+        *,
+        observer: Observer | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Take the policy; `observer` stands in for the Prometheus of the configuration."""
+        self.policy = policy
+        self.metrics = Metrics(registry)
+        self.metrics.reload_successful.set(1)
+        registry.register(StateCollector(self._state))
+        self._given_observer, self._clock = observer, clock
+        self._lock = LedgerLock(policy.ledger_file)
+        self._log = structlog.get_logger("bridge")
+        self._parts: _Parts | None = None
+        self._stopping = threading.Event()
+        self._opener = threading.Thread(target=self._open, name="open", daemon=True)
+        self.trouble = "the bridge is starting"
+
+    @property
+    def ready(self) -> bool:
+        """Whether notifications can be made durable."""
+        return self._parts is not None
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger.
+
+        Raises:
+            NotReadyError: it is not open.
+        """
+        return self._open_parts().ledger
+
+    def now(self) -> float:
+        """Return the time by the bridge's clock, as unix seconds."""
+        return self._clock()
+
+    def start(self) -> None:
+        """Open the ledger as soon as its lock can be had, take up what was left, and begin to decide.
+
+        Raises:
+            LedgerError: the ledger cannot be opened.
+        """
+        if self._try_to_open():
+            return
+        self.trouble = f"another bridge works on {self.policy.ledger_file}"
+        self._log.warning("waiting", reason=self.trouble)
+        self._opener.start()
+
+    def receive(self, notification: Notification) -> Receipt:
+        """Record a notification; when this returns it is durable.
+
+        Raises:
+            NotReadyError: the ledger is not open.
+            LedgerError: it could not be made durable.
+        """
+        parts, policy = self._open_parts(), self.policy
+        receipt = parts.ledger.write(lambda c: Intake(c, policy, self._clock()).take(notification))
+        self.metrics.count(receipt.decided, receipt.ended)
+        parts.dispatcher.wake()
+        return receipt
+
+    def change(self, work: Callable[[Connection], bool]) -> bool:
+        """Change something in the ledger on a person's behalf, and look at everything that it may concern.
+
+        Raises:
+            NotReadyError: the ledger is not open.
+        """
+        parts = self._open_parts()
+        changed = parts.ledger.write(work)
+        parts.dispatcher.wake()
+        return changed
+
+    def adopt(self, policy: Policy) -> None:
+        """Go on with another policy; a run under way keeps the one it started with."""
+        self.policy = policy
+        self.metrics.reload_successful.set(1)
+        if self._parts is not None:
+            self._parts.dispatcher.wake()
+
+    def refused(self) -> None:
+        """Say in the metrics that the configuration that was read last is not the one in use."""
+        self.metrics.reload_successful.set(0)
+
+    def stop(self) -> None:
+        """Start nothing more, give what runs a moment, and close."""
+        self._stopping.set()
+        if self._opener.ident is not None:
+            self._opener.join()
+        parts, self._parts, self.trouble = self._parts, None, "the bridge is stopping"
+        if parts is not None:
+            parts.dispatcher.stop(_SHUTDOWN_GRACE_SECONDS)
+            parts.delivery.stop()
+            parts.standings.close()
+            parts.ledger.close()
+        self._lock.release()
+
+    def _open(self) -> None:
+        while not self._stopping.wait(_LOCK_SECONDS):
+            try:
+                if self._try_to_open():
+                    return
+            except LedgerError as error:
+                self.trouble = str(error)
+
+    def _try_to_open(self) -> bool:
+        try:
+            if not self._lock.take():
+                return False
+        except OSError as error:
+            raise LedgerError(f"{self._lock.file} cannot be made: {error.strerror}") from None
+        settings = self.policy.settings
+        ledger = Ledger(settings.database)
+        prometheus = PeerClient(settings.prometheus) if settings.prometheus else None
+        observer = self._given_observer or (PrometheusObserver(prometheus) if prometheus else None)
+        standings = Standings(observer, [PeerClient(peer) for peer in settings.alertmanagers], self._clock)
+        runner = Runner(
+            ledger,
+            observer or NoObserver(),
+            self.metrics,
+            token=uuid.uuid4().hex,
+            backups=self.policy.ledger_file.parent / "backups",
+            clock=self._clock,
+        )
+        dispatcher = Dispatcher(ledger, lambda: self.policy, standings.ask, runner, self.metrics, clock=self._clock)
+        delivery = Delivery(ledger, lambda: self.policy, self.metrics, self._clock)
+        Recovery(ledger, runner, dispatcher, self._clock()).recover(self.policy)
+        dispatcher.start()
+        delivery.start()
+        self._parts = _Parts(ledger, standings, dispatcher, delivery)
+        return True
+
+    def _open_parts(self) -> _Parts:
+        if self._parts is None:
+            raise NotReadyError(self.trouble)
+        return self._parts
+
+    def _state(self) -> State:
+        if self._parts is None:
+            return State({}, paused=False, breakers={})
+        names = [remediation.name for remediation in self.policy.remediations]
+        with self._parts.ledger.read() as connection:
+            return controls.state(connection, names, self._clock())

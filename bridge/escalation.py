@@ -1,0 +1,74 @@
+"""Who is told when: the levels of a remediation, each once for an episode, into the outbox in the same transaction."""
+
+from collections.abc import Callable, Iterable
+
+from sqlalchemy import Connection
+
+from bridge import stories
+from bridge.config import EscalationLevel
+from bridge.facts import Episode
+from bridge.ledger import outbox
+from bridge.policy import Remediation
+
+When = Callable[[EscalationLevel], bool]
+
+
+def escalate(
+    connection: Connection,
+    episode: Episode,
+    remediation: Remediation,
+    run_id: int | None,
+    *,
+    what: str,
+    when: When,
+    now: float,
+) -> int:
+    """Queue the levels whose time has come; return how many messages are new."""
+    new = 0
+    for level in remediation.escalate:
+        if when(level):
+            text = (
+                stories.title(episode, remediation.name, what),
+                stories.story(connection, episode, run_id, remediation.runbook_url),
+            )
+            about = (episode, remediation.name, run_id)
+            new += outbox.put(connection, about=about, level=spell(level), notifiers=level.to, text=text, now=now)
+    return new
+
+
+def after(attempts: int) -> When:
+    """Choose the levels of this many failed attempts."""
+    return lambda level: level.after_attempts is not None and level.after_attempts <= attempts
+
+
+def at_the_end(level: EscalationLevel) -> bool:
+    """Choose every level that waits for failed attempts: there will be no further one."""
+    return level.after_attempts is not None
+
+
+def when_flapping(level: EscalationLevel) -> bool:
+    """Choose the levels for what keeps coming back; where there are none, those for failed attempts."""
+    return level.flapping is True or level.after_attempts is not None
+
+
+def unresolved(seconds: float) -> When:
+    """Choose the levels of an episode that has been open for this long."""
+    return lambda level: level.unresolved_for is not None and level.unresolved_for.total_seconds() <= seconds
+
+
+def first_unresolved(remediations: Iterable[Remediation]) -> float | None:
+    """Return the shortest time after which any remediation escalates what is not resolved, in seconds."""
+    times = [
+        level.unresolved_for.total_seconds()
+        for remediation in remediations
+        for level in remediation.escalate
+        if level.unresolved_for is not None
+    ]
+    return min(times, default=None)
+
+
+def spell(level: EscalationLevel) -> str:
+    """Name a level, so that it is told once."""
+    if level.after_attempts is not None:
+        return f"after_attempts:{level.after_attempts}"
+    return "flapping" if level.unresolved_for is None else f"unresolved_for:{level.unresolved_for.total_seconds():g}s"

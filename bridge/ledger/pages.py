@@ -1,0 +1,171 @@
+"""What the HTTP interface shows: pages of runs, decisions and episodes, the newest first, as plain dicts."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Select, select
+
+from bridge.ledger.decisions import PENDING
+from bridge.ledger.schema import AnyRow, attempts, decisions, episodes, escalations, runs, steps
+from bridge.stories import moment
+
+MOST = 1000
+"""Rows of a page."""
+
+
+def run_page(
+    connection: Connection,
+    *,
+    limit: int = MOST,
+    after: int | None = None,
+    remediation: str | None = None,
+    outcome: str | None = None,
+) -> list[dict[str, Any]]:
+    """Return runs, each without what its steps printed."""
+    query = _RUNS if outcome is None else _RUNS.where(runs.c.outcome == outcome)
+    rows = connection.execute(_page(query, runs, limit, after, remediation)).all()
+    journal = _journal(connection, [row.id for row in rows])
+    return [_run(row, journal.get(row.id, [])) for row in rows]
+
+
+def run(connection: Connection, run_id: int) -> dict[str, Any] | None:
+    """Return one run with its attempts and with what its steps printed."""
+    row = connection.execute(_RUNS.where(runs.c.id == run_id)).first()
+    if row is None:
+        return None
+    shown = _run(row, _journal(connection, [run_id], output=True).get(run_id, []))
+    made = connection.execute(select(attempts).where(attempts.c.run_id == run_id).order_by(attempts.c.number))
+    shown["tries"] = [
+        {
+            "number": attempt.number,
+            "started_at": _when(attempt.started_at),
+            "ended_at": _when(attempt.ended_at),
+            "verification": attempt.verification,
+        }
+        for attempt in made
+    ]
+    told = connection.execute(select(escalations).where(escalations.c.run_id == run_id).order_by(escalations.c.id))
+    shown["escalations"] = [
+        {"at": _when(row.at), "level": row.level, "notifier": row.notifier, "state": row.state, "error": row.error}
+        for row in told
+    ]
+    return shown
+
+
+def decision_page(
+    connection: Connection,
+    *,
+    limit: int = MOST,
+    after: int | None = None,
+    remediation: str | None = None,
+    outcome: str | None = None,
+) -> list[dict[str, Any]]:
+    """Return decisions; `outcome` is that of the run that a decision led to."""
+    query = (
+        select(decisions, episodes.c.fingerprint, episodes.c.starts_at, episodes.c.labels)
+        .outerjoin(episodes, episodes.c.id == decisions.c.episode_id)
+        .where(decisions.c.decision != PENDING)
+    )
+    if outcome is not None:
+        query = query.join(runs, runs.c.id == decisions.c.run_id).where(runs.c.outcome == outcome)
+    return [
+        {
+            "id": row.id,
+            "at": _when(row.at),
+            "episode": None if row.episode_id is None else _episode(row),
+            "remediation": row.remediation or None,
+            "host": row.host or None,
+            "target": row.target or None,
+            "decision": row.decision,
+            "reason": row.reason,
+            "run_id": row.run_id,
+            "due_at": _when(row.due_at),
+            "current": row.current,
+            "looks": row.looks + 1,
+            "looked_at": _when(row.looked_at),
+        }
+        for row in connection.execute(_page(query, decisions, limit, after, remediation))
+    ]
+
+
+def episode_page(connection: Connection, *, limit: int = MOST, after: int | None = None) -> list[dict[str, Any]]:
+    """Return episodes with their current verdicts."""
+    rows = connection.execute(_page(select(episodes), episodes, limit, after, None)).all()
+    verdicts: dict[int, list[dict[str, Any]]] = {}
+    ids = [row.id for row in rows]
+    current = select(decisions).where(decisions.c.episode_id.in_(ids), decisions.c.current)
+    for row in connection.execute(current.order_by(decisions.c.id)):
+        shown = {"remediation": row.remediation or None, "decision": row.decision, "reason": row.reason}
+        verdicts.setdefault(row.episode_id, []).append(
+            {**shown, "run_id": row.run_id, "due_at": _when(row.due_at), "at": _when(row.at)}
+        )
+    return [
+        {
+            "id": row.id,
+            **_episode(row),
+            "state": row.state,
+            "received_at": _when(row.received_at),
+            "notified_at": _when(row.notified_at),
+            "closed_at": _when(row.closed_at),
+            "close_reason": row.close_reason,
+            "verdicts": verdicts.get(row.id, []),
+        }
+        for row in rows
+    ]
+
+
+def _page(query: Select[Any], table: Any, limit: int, after: int | None, remediation: str | None) -> Select[Any]:
+    if after is not None:
+        query = query.where(table.c.id < after)
+    if remediation is not None:
+        query = query.where(table.c.remediation == remediation)
+    return query.order_by(table.c.id.desc()).limit(min(max(limit, 1), MOST))
+
+
+def _journal(connection: Connection, run_ids: list[int], *, output: bool = False) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = {}
+    query = select(steps).where(steps.c.run_id.in_(run_ids)).order_by(steps.c.attempt, steps.c.position)
+    for row in connection.execute(query):
+        shown = {
+            "attempt": row.attempt,
+            "position": row.position,
+            "action": row.action,
+            "outcome": row.outcome,
+            "reason": row.reason,
+            "exit_code": row.exit_code,
+            "started_at": _when(row.started_at),
+            "ended_at": _when(row.ended_at),
+        }
+        found.setdefault(row.run_id, []).append({**shown, "output": row.output} if output else shown)
+    return found
+
+
+def _run(row: AnyRow, journal: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "remediation": row.remediation,
+        "host": row.host,
+        "target": row.target,
+        "state": row.state,
+        "outcome": row.outcome,
+        "reason": row.reason,
+        "attempts": row.attempts,
+        "episode": _episode(row),
+        "created_at": _when(row.created_at),
+        "started_at": _when(row.started_at),
+        "ended_at": _when(row.ended_at),
+        "due_at": _when(row.due_at),
+        "steps": journal,
+    }
+
+
+def _episode(row: AnyRow) -> dict[str, Any]:
+    return {"fingerprint": row.fingerprint, "starts_at": _when(row.starts_at), "labels": row.labels}
+
+
+def _when(unix: float | None) -> str | None:
+    return None if unix is None else moment(unix)
+
+
+_RUNS = select(runs, episodes.c.fingerprint, episodes.c.starts_at, episodes.c.labels).join(
+    episodes, episodes.c.id == runs.c.episode_id
+)

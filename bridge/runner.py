@@ -1,0 +1,189 @@
+"""A run: attempt = steps in order, then the proof. Every step is journalled before it starts and after it has ended."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection
+
+from bridge import escalation
+from bridge.actions.base import Allow, StepOutcome
+from bridge.gates import Verdict
+from bridge.ledger import decisions, runs
+from bridge.ledger.runs import Outcome, Run, RunState, StepEnd
+from bridge.ledger.store import Ledger
+from bridge.metrics import Metrics
+from bridge.observer import Observer
+from bridge.policy import Remediation
+from bridge.steps import Workshop
+from bridge.verification import Proof, prove
+from bridge.verify.base import Evidence, Scene
+
+
+class Runner:
+    """Works on runs, in whichever thread it is called."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        observer: Observer,
+        metrics: Metrics,
+        *,
+        token: str,
+        backups: Path,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._ledger, self._observer, self._metrics = ledger, observer, metrics
+        self._token, self._backups, self._clock = token, backups, clock
+        self._log = structlog.get_logger("runner")
+        self.stop = threading.Event()
+
+    def dry_run(self, run: Run, remediation: Remediation, allow: Allow) -> None:
+        """Write down what the steps would do, and end."""
+        workshop = self._workshop(run, remediation, allow)
+        plans = [(step.action, workshop.plan(step)) for step in remediation.steps]
+
+        def done(connection: Connection) -> None:
+            runs.plan_steps(connection, run.id, plans, self._clock())
+            self._end(connection, run, remediation, Outcome.DRY_RUN, "the mode is dry_run: nothing was changed")
+
+        self._ledger.write(done)
+
+    def attempt(self, run: Run, remediation: Remediation, allow: Allow) -> None:
+        """Make the next attempt of a run, unless it was ended in the meantime."""
+        number = run.attempts + 1
+        if self._ledger.write(lambda connection: runs.begin_attempt(connection, run.id, number, self._clock())):
+            self.go_on(run, remediation, allow, number, first=0)
+
+    def go_on(self, run: Run, remediation: Remediation, allow: Allow, number: int, first: int) -> None:
+        """Do an attempt's steps from the position `first` on, then prove it."""
+        workshop = self._workshop(run, remediation, allow)
+        failure = ""
+        for position, step in enumerate(remediation.steps[first:], start=first):
+            if self.stop.is_set():
+                return
+            end = self._step(workshop, number, position)
+            if end.outcome is StepOutcome.INTERRUPTED:
+                return
+            if end.outcome is not StepOutcome.SUCCEEDED:
+                failure = failure or f"the step {step.action} {end.outcome}: {end.reason}"
+                if remediation.stop_on_failure:
+                    break
+        if failure:
+            self.not_fixed(run, remediation, number, failure)
+        else:
+            self.verify(run, remediation, number, since=self._clock())
+
+    def verify(self, run: Run, remediation: Remediation, number: int, since: float) -> None:
+        """Look whether the attempt helped, with evidence newer than `since`."""
+        self._ledger.write(lambda connection: runs.change(connection, run.id, state=RunState.VERIFYING))
+        proof = prove(remediation.verify, self._scene(run, since), self.stop)
+        if proof is None:
+            return
+        match proof.evidence:
+            case Evidence.HEALED:
+                self._prove(run, remediation, number, proof, Outcome.FIXED)
+            case Evidence.NO_EVIDENCE | Evidence.UNPROVABLE:
+                self._prove(run, remediation, number, proof, Outcome.UNVERIFIED)
+            case Evidence.NOT_HEALED:
+                self.not_fixed(run, remediation, number, proof.reason)
+
+    def settle(self, run: Run, remediation: Remediation) -> None:
+        """End a run whose alert went away while it waited: with evidence it counts as fixed."""
+        with self._ledger.read() as connection:
+            since = runs.last_step_end(connection, run.id) or self._clock()
+        proof = prove(remediation.verify, self._scene(run, since), self.stop)
+        if proof is not None:
+            outcome = Outcome.FIXED if proof.evidence is Evidence.HEALED else Outcome.UNVERIFIED
+            self._prove(run, remediation, run.attempts, proof, outcome)
+
+    def interrupted(self, run: Run, remediation: Remediation, reason: str, *, again: bool) -> None:
+        """Deal with an attempt that a crash cut off: another one if that is safe, else people are told."""
+        if again:
+            self.not_fixed(run, remediation, run.attempts, reason, at_once=True)
+            return
+
+        def done(connection: Connection) -> None:
+            runs.end_attempt(connection, run.id, run.attempts, reason, self._clock())
+            self._end(connection, run, remediation, Outcome.INTERRUPTED, reason)
+
+        self._ledger.write(done)
+
+    def _step(self, workshop: Workshop, number: int, position: int) -> StepEnd:
+        step, run = workshop.remediation.steps[position], workshop.run
+        step_id = self._ledger.write(
+            lambda connection: runs.begin_step(
+                connection, run.id, number, position, action=step.action, token=self._token, now=self._clock()
+            )
+        )
+        if number == 1 and position == 0:
+            self._metrics.start_delay.observe(max(0.0, self._clock() - run.episode.received_at))
+        end = workshop.run_step(step)
+        self._ledger.write(lambda connection: runs.end_step(connection, step_id, end, self._clock()))
+        self._metrics.steps.labels(run.remediation, step.action, end.outcome).inc()
+        self._log.info("step", run=run.id, attempt=number, action=step.action, outcome=end.outcome, reason=end.reason)
+        return end
+
+    def _prove(self, run: Run, remediation: Remediation, number: int, proof: Proof, outcome: Outcome) -> None:
+        def done(connection: Connection) -> None:
+            runs.end_attempt(connection, run.id, number, proof.reason, self._clock())
+            self._end(connection, run, remediation, outcome, proof.reason)
+
+        self._ledger.write(done)
+
+    def not_fixed(self, run: Run, remediation: Remediation, number: int, reason: str, *, at_once: bool = False) -> None:
+        """Wait for the next attempt, or give up where there is none left."""
+
+        def done(connection: Connection) -> None:
+            now = self._clock()
+            runs.end_attempt(connection, run.id, number, reason, now)
+            if number > remediation.max_retries:
+                self._end(connection, run, remediation, Outcome.FAILED, reason)
+                return
+            due = now if at_once else now + remediation.retry_delay.total_seconds()
+            runs.change(connection, run.id, state=RunState.WAITING, reason=reason, due_at=due)
+            decisions.wake(connection, [Verdict.LIMITED], now)
+            escalation.escalate(
+                connection,
+                run.episode,
+                remediation,
+                run.id,
+                what=f"attempt {number} failed: {reason}",
+                when=escalation.after(number),
+                now=now,
+            )
+
+        self._ledger.write(done)
+        self._log.info("attempt failed", run=run.id, attempt=number, reason=reason)
+
+    def _end(self, connection: Connection, run: Run, remediation: Remediation, outcome: Outcome, reason: str) -> None:
+        """End a run: whoever waited for its host may go on; a run that did not help is told to people."""
+        now = self._clock()
+        if not runs.end(connection, run.id, outcome, reason, now):
+            return
+        decisions.wake(connection, [Verdict.TARGET_BUSY, Verdict.LIMITED], now, host=run.host)
+        if outcome in (Outcome.FAILED, Outcome.INTERRUPTED) or (
+            outcome is Outcome.UNVERIFIED and remediation.wants_proof
+        ):
+            escalation.escalate(
+                connection,
+                run.episode,
+                remediation,
+                run.id,
+                what=f"{outcome}: {reason}",
+                when=escalation.at_the_end,
+                now=now,
+            )
+        started = runs.started_at(connection, run.id)
+        self._metrics.runs.labels(run.remediation, outcome).inc()
+        if started is not None:
+            self._metrics.run_duration.labels(run.remediation).observe(max(0.0, now - started))
+        self._log.info("run ended", run=run.id, remediation=run.remediation, outcome=outcome, reason=reason)
+
+    def _workshop(self, run: Run, remediation: Remediation, allow: Allow) -> Workshop:
+        return Workshop(run, remediation, allow, self._backups, self.stop)
+
+    def _scene(self, run: Run, since: float) -> Scene:
+        return Scene(run.episode.labels, since, self._observer, self._clock)

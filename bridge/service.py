@@ -1,0 +1,104 @@
+"""The bridge as a service over HTTP: what `remedy.web.serve` starts, reloads and stops."""
+
+from pathlib import Path
+
+import structlog
+from flask import Flask
+from prometheus_client import CollectorRegistry
+
+from bridge.core import Bridge
+from bridge.loading import load_policy
+from bridge.policy import Policy
+from bridge.web.access import Access, Role
+from bridge.web.app import make_app
+from remedy.config.problems import ConfigError
+from remedy.web.auth import TokenFile, Users, refuse_open, token_problems
+from remedy.web.hosts import HostCheck
+from remedy.web.serve import Listen
+from remedy.web.webconfig import WebConfig, read_web_config
+
+SOCKET = "bridge.sock"
+"""The local socket's name, beside the ledger."""
+
+
+class BridgeService:
+    """One bridge and its HTTP side, for one configuration file."""
+
+    def __init__(self, file: Path, *, insecure: bool = False) -> None:
+        """Read the configuration.
+
+        Raises:
+            ConfigError: it is wrong.
+        """
+        self._file, self._insecure = file, insecure
+        policy = load_policy(file, insecure=insecure)
+        registry = CollectorRegistry()
+        self.bridge = Bridge(policy, registry)
+        web = policy.settings.web
+        hosts = HostCheck([web.listen], web.external_hosts)
+        self._app = make_app(self.bridge, registry, access_of(policy, insecure=insecure), hosts, self._adopt)
+
+    @property
+    def wsgi(self) -> Flask:
+        """Return the HTTP side."""
+        return self._app
+
+    def start(self) -> None:
+        """Open the ledger and begin to decide."""
+        self.bridge.start()
+
+    def reload(self) -> None:
+        """Read the configuration anew; a wrong one keeps the old one and says so."""
+        try:
+            self._adopt()
+        except ConfigError as wrong:
+            structlog.get_logger("bridge").error("the configuration is wrong, the old one goes on", problems=str(wrong))
+
+    def stop(self) -> None:
+        """End the work."""
+        self.bridge.stop()
+
+    def _adopt(self) -> None:
+        try:
+            policy = load_policy(self._file, insecure=self._insecure)
+        except ConfigError:
+            self.bridge.refused()
+            raise
+        self.bridge.adopt(policy)
+
+
+def listen_of(policy: Policy, *, insecure: bool = False) -> Listen:
+    """Say where and how to listen; refuses to be reached by others who do not have to authenticate.
+
+    Raises:
+        ConfigError: it would be, or the web configuration is wrong.
+    """
+    web = policy.settings.web
+    config = _web_config(policy, insecure=insecure)
+    authenticates = web.bearer_token_file is not None or config.authenticates
+    refuse_open((web.listen,), authenticates=authenticates, remedy="set web.bearer_token_file or web.config_file")
+    socket = policy.ledger_file.parent / SOCKET
+    socket.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    return Listen(bind=(web.listen, f"unix:{socket}"), tls=config.tls_server_config)
+
+
+def access_of(policy: Policy, *, insecure: bool = False) -> Access:
+    """Collect the credentials that the configuration names.
+
+    Raises:
+        ConfigError: one of them cannot be used.
+    """
+    config = _web_config(policy, insecure=insecure)
+    token = policy.settings.web.bearer_token_file
+    if token is not None and (problems := token_problems(token, insecure=insecure)):
+        raise ConfigError(problems)
+    return Access(
+        [TokenFile(token, Role.SENDER)] if token else [],
+        Users(config.basic_auth_users, Role.OPERATOR) if config.basic_auth_users else None,
+        certificates=config.tls_server_config is not None,
+    )
+
+
+def _web_config(policy: Policy, *, insecure: bool) -> WebConfig:
+    file = policy.settings.web.config_file
+    return WebConfig() if file is None else read_web_config(file, insecure=insecure)

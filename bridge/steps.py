@@ -1,0 +1,97 @@
+"""One step: filled from labels, checked against what is allowed, run under its own timeout, its output kept."""
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge.actions.base import (
+    Action,
+    Allow,
+    Output,
+    StepContext,
+    StepError,
+    StepOutcome,
+    StepRefusedError,
+    StepTimeoutError,
+)
+from bridge.ledger.runs import Run, StepEnd
+from bridge.policy import Remediation, Step
+from bridge.redaction import redact
+
+_GRACE_SECONDS = 5.0
+"""How much longer than its timeout a step may take to give up."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What every step of a run shares."""
+
+    run: Run
+    remediation: Remediation
+    allow: Allow
+    backups: Path
+    stop: threading.Event
+
+    def plan(self, step: Step) -> str:
+        """Say in words what a step would do."""
+        try:
+            action = self._prepare(step)
+            return action.plan(self._context(action))
+        except StepError as error:
+            return f"{step.action}: it would fail: {error}"
+
+    def run_step(self, step: Step) -> StepEnd:
+        """Run one step and say how it ended; it raises nothing."""
+        try:
+            action = self._prepare(step)
+        except StepError as error:
+            return StepEnd(error.outcome, redact(str(error)))
+        context = self._context(action)
+        ends: list[StepEnd] = []
+        worker = threading.Thread(target=lambda: ends.append(_work(action, context)), name="step", daemon=True)
+        worker.start()
+        worker.join(max(0.0, context.deadline - time.monotonic()) + _GRACE_SECONDS)
+        if ends:
+            return ends[0]
+        reason = f"{step.action} did not give up when its time was up; it is left behind"
+        return StepEnd(StepOutcome.TIMED_OUT, reason, output=redact(context.output.text()))
+
+    def _prepare(self, step: Step) -> Action:
+        try:
+            action = step.fill(self.run.episode.labels)
+        except ValueError as error:
+            first = str(error).splitlines()
+            raise StepRefusedError(f"{step.action} cannot be filled from the labels: {' '.join(first[:3])}") from None
+        refusals = [f"{name}: {why}" for name, why in action.refusals(self.allow)]
+        if refusals:
+            raise StepRefusedError("; ".join(refusals))
+        return action
+
+    def _context(self, action: Action) -> StepContext:
+        timeout = (action.timeout or self.remediation.timeout).total_seconds()
+        return StepContext(
+            labels=self.run.episode.labels,
+            target=self.run.target,
+            host=self.run.host,
+            allow=self.allow,
+            backups=self.backups / str(self.run.id),
+            deadline=time.monotonic() + timeout,
+            stop=self.stop,
+            output=Output(),
+        )
+
+
+def _work(action: Action, context: StepContext) -> StepEnd:
+    exit_code = None
+    try:
+        outcome, reason = StepOutcome.SUCCEEDED, action.run(context)
+    except StepTimeoutError as error:
+        outcome, reason = error.outcome, str(error)
+    except StepError as error:
+        stopped = context.stop.is_set() and error.outcome is StepOutcome.FAILED
+        outcome, reason = StepOutcome.INTERRUPTED if stopped else error.outcome, str(error)
+        exit_code = error.exit_code
+    except Exception as error:  # noqa: BLE001 - an action's mistake is a failed step, with what it said
+        outcome, reason = StepOutcome.FAILED, f"{type(error).__name__}: {error}"
+    return StepEnd(outcome, redact(reason), exit_code, redact(context.output.text()))

@@ -1,0 +1,64 @@
+"""The whole story of an episode for people: alert, decisions, attempts, outputs, and what to do by hand."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, select
+
+from bridge.facts import Episode
+from bridge.ledger.schema import attempts, decisions, steps
+
+_OUTPUT_SHOWN = 2000
+
+
+def title(episode: Episode, remediation: str, what: str) -> str:
+    """Return one line: what happened to which alert."""
+    name = episode.labels.get("alertname", "an alert")
+    where = episode.labels.get("instance") or episode.labels.get("host") or "unknown host"
+    return f"{name} on {where}: {remediation}: {what}" if remediation else f"{name} on {where}: {what}"
+
+
+def story(connection: Connection, episode: Episode, run_id: int | None, runbook_url: str | None) -> str:
+    """Return Markdown that reads well as plain text."""
+    parts = [_alert(episode), _decisions(connection, episode)]
+    if run_id is not None:
+        parts.append(_attempts(connection, run_id))
+    by_hand = runbook_url or episode.annotations.get("runbook_url")
+    if by_hand:
+        parts.append(f"By hand: {by_hand}")
+    return "\n\n".join(part for part in parts if part)
+
+
+def moment(unix: float) -> str:
+    """Write a time as people and machines read it (RFC 3339, UTC)."""
+    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _alert(episode: Episode) -> str:
+    lines = [f"**Alert** since {moment(episode.starts_at)}", *_pairs(episode.labels)]
+    lines += [f"- {text}" for name in ("summary", "description") if (text := episode.annotations.get(name))]
+    return "\n".join(lines)
+
+
+def _pairs(labels: Mapping[str, str]) -> list[str]:
+    return [f"- {name}: `{value}`" for name, value in sorted(labels.items())]
+
+
+def _decisions(connection: Connection, episode: Episode) -> str:
+    query = select(decisions).where(decisions.c.episode_id == episode.id).order_by(decisions.c.id)
+    lines = [f"- {moment(row.at)} {row.decision}: {row.reason}" for row in connection.execute(query) if row.reason]
+    return "\n".join(["**Decisions**", *lines]) if lines else ""
+
+
+def _attempts(connection: Connection, run_id: int) -> str:
+    lines = [f"**Run {run_id}**"]
+    for attempt in connection.execute(select(attempts).where(attempts.c.run_id == run_id).order_by(attempts.c.number)):
+        lines.append(
+            f"- attempt {attempt.number} at {moment(attempt.started_at)}: {attempt.verification or 'under way'}"
+        )
+        journal = select(steps).where(steps.c.run_id == run_id, steps.c.attempt == attempt.number)
+        for step in connection.execute(journal.order_by(steps.c.position)):
+            lines.append(f"  - {step.action}: {step.outcome or 'under way'}: {step.reason or ''}")
+            if step.output:
+                lines += [f"    > {line}" for line in step.output[-_OUTPUT_SHOWN:].splitlines()]
+    return "\n".join(lines)

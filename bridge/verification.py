@@ -1,0 +1,49 @@
+"""Proves that an attempt helped: looks again and again until there is proof, or the time for it is up."""
+
+import threading
+import time
+from dataclasses import dataclass
+
+from bridge.verify.alert_clears_within import AlertClears
+from bridge.verify.base import Evidence, Scene, Verification
+from bridge.verify.quiet_for import QuietFor
+
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.25, 5.0
+_WAIT_SHARE = 0.05
+"""The wait between looks is this share of the time since the step, between the two bounds."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was found in the end."""
+
+    evidence: Evidence
+    reason: str
+
+
+def suitable(scene: Scene) -> Verification:
+    """Choose what suits the alert: quiet for log patterns, else the alert must clear."""
+    return QuietFor() if scene.labels.get("pattern") and scene.labels.get("source") else AlertClears()
+
+
+def prove(verification: Verification | None, scene: Scene, stop: threading.Event) -> Proof | None:
+    """Look until healed for as long as it must be, or until the time is up; None: the bridge is stopping."""
+    how = verification or suitable(scene)
+    began = time.monotonic()
+    limit, stable = how.time_limit().total_seconds(), how.stable_for.total_seconds()
+    healed_since: float | None = None
+    for finding in how.looks(scene):
+        now = time.monotonic()
+        if finding.evidence is Evidence.HEALED:
+            healed_since = now if healed_since is None else healed_since
+            if now - healed_since >= stable:
+                return Proof(finding.evidence, finding.reason)
+        else:
+            healed_since = None
+        hopeless = finding.evidence is Evidence.UNPROVABLE
+        if hopeless or (now - began >= limit and healed_since is None):
+            return Proof(finding.evidence, finding.reason)
+        wait = min(max(_FIRST_WAIT_SECONDS, (now - began) * _WAIT_SHARE), _LONGEST_WAIT_SECONDS)
+        if stop.wait(wait):
+            return None
+    raise AssertionError("looks never end")

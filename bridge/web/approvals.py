@@ -1,0 +1,57 @@
+"""What operators say of one run: approve, deny, cancel."""
+
+from flask import Blueprint, Response, jsonify
+from sqlalchemy import Connection
+from werkzeug.exceptions import Conflict, NotFound
+
+from bridge.core import Bridge
+from bridge.gates import Decision, Verdict
+from bridge.ledger import decisions, runs
+from bridge.ledger.runs import Outcome, RunState
+
+
+def approvals_blueprint(bridge: Bridge) -> Blueprint:
+    """Make the routes."""
+    routes = Blueprint("approvals", __name__, url_prefix="/api/v1/runs")
+
+    @routes.post("/<int:run_id>/approve")
+    def approve(run_id: int) -> Response:
+        done = bridge.change(lambda connection: runs.approve(connection, run_id, bridge.now()))
+        return _answer(run_id, "waits for no approval", done=done)
+
+    @routes.post("/<int:run_id>/deny")
+    def deny(run_id: int) -> Response:
+        return _end(bridge, run_id, (RunState.AWAITING_APPROVAL,), Outcome.DENIED)
+
+    @routes.post("/<int:run_id>/cancel")
+    def cancel(run_id: int) -> Response:
+        states = (RunState.AWAITING_APPROVAL, RunState.QUEUED, RunState.WAITING)
+        return _end(bridge, run_id, states, Outcome.CANCELLED)
+
+    return routes
+
+
+def _end(bridge: Bridge, run_id: int, states: tuple[RunState, ...], outcome: Outcome) -> Response:
+    """End a run that has not begun, or waits: what is at work is never cut off."""
+    reason = f"an operator said {outcome}"
+
+    def work(connection: Connection) -> bool:
+        found = runs.get(connection, run_id)
+        if found is None:
+            raise NotFound(f"there is no run {run_id}")
+        if found.state not in states:
+            return False
+        current = decisions.current(connection, found.episode.id, found.remediation)
+        if current is not None:
+            verdict = Verdict.DENIED if outcome is Outcome.DENIED else Verdict.RUN
+            decisions.record(connection, current, Decision(verdict, reason), bridge.now(), run_id)
+        bridge.metrics.runs.labels(found.remediation, outcome).inc()
+        return runs.end(connection, run_id, outcome, reason, bridge.now())
+
+    return _answer(run_id, "cannot be ended in the state that it is in", done=bridge.change(work))
+
+
+def _answer(run_id: int, why: str, *, done: bool) -> Response:
+    if not done:
+        raise Conflict(f"run {run_id} {why}")
+    return jsonify({"status": "ok", "run": run_id})

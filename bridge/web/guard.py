@@ -1,0 +1,51 @@
+"""Looks at every request before it is answered: for whom it is meant, who sends it, and what it wants."""
+
+from flask import Response, g, jsonify, request
+
+from bridge.metrics import Metrics
+from bridge.web.access import Access, Wants
+from remedy.web.hosts import HostCheck, crosses_sites
+
+_OPEN = ("/metrics", "/-/healthy", "/-/ready")
+
+
+class Guard:
+    """Lets a request pass or refuses it; afterwards `g.may_see_output` tells whether an operator sent it."""
+
+    def __init__(self, access: Access, hosts: HostCheck, metrics: Metrics) -> None:
+        self._access, self._hosts, self._metrics = access, hosts, metrics
+
+    def look(self) -> Response | None:
+        """Return a refusal, or None."""
+        if not self._hosts.knows(request.headers.get("Host")):
+            return refusal(421, "the Host header names another service: add it to web.external_hosts")
+        wants = _wants()
+        if wants is Wants.CHANGE and crosses_sites(request.headers):
+            return refusal(403, "a page of another site sent this")
+        identity, peer = self._access.identify(request.headers, request.environ)
+        g.may_see_output = self._access.allows(Wants.CHANGE, identity, peer)
+        if self._access.allows(wants, identity, peer):
+            return None
+        if wants is Wants.NOTIFY:
+            self._metrics.notifications.labels("unauthorized").inc()
+        if identity is not None:
+            return refusal(403, f"{identity.name} may not do this")
+        answer = refusal(401, "this needs a credential")
+        for challenge in self._access.challenges():
+            answer.headers.add("WWW-Authenticate", challenge)
+        return answer
+
+
+def refusal(status: int, why: str) -> Response:
+    """Make an answer that says why not."""
+    answer = jsonify({"error": why})
+    answer.status_code = status
+    return answer
+
+
+def _wants() -> Wants:
+    if request.path == "/webhook":
+        return Wants.NOTIFY
+    if request.method not in ("GET", "HEAD"):
+        return Wants.CHANGE
+    return Wants.NOTHING_SECRET if request.path in _OPEN else Wants.READ

@@ -1,0 +1,39 @@
+"""`/metrics` and `/-/…`: what Prometheus, systemd and containers ask of the bridge itself."""
+
+from collections.abc import Callable
+
+from flask import Blueprint, Response, jsonify
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from bridge.core import Bridge
+from bridge.web.guard import refusal
+from remedy.config.problems import ConfigError
+
+
+def machinery_blueprint(bridge: Bridge, registry: CollectorRegistry, reload: Callable[[], None]) -> Blueprint:
+    """Make the routes."""
+    routes = Blueprint("machinery", __name__)
+
+    @routes.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+    @routes.get("/-/healthy")
+    def healthy() -> Response:
+        return Response("The bridge is healthy.\n", content_type="text/plain")
+
+    @routes.get("/-/ready")
+    def ready() -> Response:
+        if bridge.ready:
+            return Response("The bridge is ready.\n", content_type="text/plain")
+        return Response(f"{bridge.trouble}\n", 503, content_type="text/plain")
+
+    @routes.post("/-/reload")
+    def reload_() -> Response:
+        try:
+            reload()
+        except ConfigError as wrong:
+            return refusal(400, str(wrong))
+        return jsonify({"status": "reloaded"})
+
+    return routes

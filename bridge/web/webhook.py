@@ -1,0 +1,38 @@
+"""POST /webhook: 200 once the notification is durable, and only then. No fix runs in the request."""
+
+from flask import Blueprint, Response, jsonify, request
+from werkzeug.exceptions import BadRequest, HTTPException, ServiceUnavailable, UnsupportedMediaType
+
+from bridge.core import Bridge, NotReadyError
+from bridge.ledger.store import LedgerError
+from bridge.payload import NotAPayloadError, parse_notification
+
+_RESULTS = {400: "malformed", 413: "too_large", 415: "wrong_type", 503: "unavailable"}
+
+
+def webhook_blueprint(bridge: Bridge) -> Blueprint:
+    """Make the route."""
+    routes = Blueprint("webhook", __name__)
+
+    @routes.post("/webhook")
+    def webhook() -> Response:
+        try:
+            answer = _take(bridge)
+        except HTTPException as error:
+            bridge.metrics.notifications.labels(_RESULTS.get(error.code or 0, "refused")).inc()
+            raise
+        bridge.metrics.notifications.labels("accepted").inc()
+        return jsonify(answer)
+
+    return routes
+
+
+def _take(bridge: Bridge) -> dict[str, int]:
+    if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):
+        raise UnsupportedMediaType("a notification is application/json")
+    try:
+        return bridge.receive(parse_notification(request.get_data(cache=False))).answer()
+    except NotAPayloadError as error:
+        raise BadRequest(f"this is no version-4 notification of Alertmanager: {error}") from None
+    except (NotReadyError, LedgerError) as error:
+        raise ServiceUnavailable(f"the notification could not be made durable: {error}") from None
