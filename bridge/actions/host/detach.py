@@ -36,7 +36,7 @@ def _become(job: dict[str, Any], report: int) -> NoReturn:
         os.write(report, f"pid {os.getpid()}\n".encode())
         os.execve(job["argv"][0], job["argv"], job["env"])  # noqa: S606 - no shell is what is wanted
     except OSError as error:
-        what = f" {error.filename}" if error.filename else ""
+        what = f" {error.filename}" if error.filename not in (None, job["argv"][0]) else ""
         os.write(report, f"error{what}: {error.strerror}\n".encode())
     os._exit(127)
 

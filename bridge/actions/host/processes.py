@@ -18,6 +18,8 @@ from bridge.actions.base import StepContext, StepRefusedError
 
 _KERNEL_THREADS_PARENT = 2
 _LOOK_AT_STOP_SECONDS = 0.2
+_KILLED_SECONDS = 1.0
+"""How long a killed process may take to be gone; one that waits for a disk can take longer."""
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,23 @@ class Process:
             context.pause(0)
         return True
 
+    def refuse_untouchable(self) -> None:
+        """Stop here where it must never be signalled.
+
+        Raises:
+            StepRefusedError: it must not, and why.
+        """
+        why = untouchable(self)
+        if why:
+            raise StepRefusedError(f"{self} is not signalled: {why}")
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal; one that has ended is left in peace.
 
         Raises:
             StepRefusedError: it is one that must never be signalled, or the system forbids it.
         """
-        why = untouchable(self)
-        if why:
-            raise StepRefusedError(f"{self} is not signalled: {why}")
+        self.refuse_untouchable()
         try:
             signal.pidfd_send_signal(self.pidfd, number)
         except ProcessLookupError:
@@ -148,6 +158,7 @@ def stop_surely(process: Process, context: StepContext, grace: float) -> str:
     Raises:
         StepError: it must not be signalled, it does not end, or the step's time is up.
     """
+    process.refuse_untouchable()
     with ExitStack() as held:
         children = [held.enter_context(child) for child in descendants(process.pid)]
         process.signal(signal.SIGTERM)
@@ -171,6 +182,7 @@ def end_all(processes: Iterable[Process], grace: float) -> None:
     for process in running:
         if not process.ended(until - time.monotonic()):
             process.signal(signal.SIGKILL)
+            process.ended(_KILLED_SECONDS)
 
 
 def recorded_pid(text: str, path: Path) -> int:
