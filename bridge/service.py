@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from bridge.core import Bridge
 from bridge.loading import load_policy
+from bridge.observer import Observer
 from bridge.policy import Policy
 from bridge.web.access import Access, Role
 from bridge.web.app import make_app
@@ -24,8 +25,8 @@ SOCKET = "bridge.sock"
 class BridgeService:
     """One bridge and its HTTP side, for one configuration file."""
 
-    def __init__(self, file: Path, *, insecure: bool = False) -> None:
-        """Read the configuration.
+    def __init__(self, file: Path, *, insecure: bool = False, observer: Observer | None = None) -> None:
+        """Read the configuration; `observer` stands in for its Prometheus.
 
         Raises:
             ConfigError: it is wrong.
@@ -33,7 +34,7 @@ class BridgeService:
         self._file, self._insecure = file, insecure
         policy = load_policy(file, insecure=insecure)
         registry = CollectorRegistry()
-        self.bridge = Bridge(policy, registry)
+        self.bridge = Bridge(policy, registry, observer=observer)
         web = policy.settings.web
         hosts = HostCheck([web.listen], web.external_hosts)
         self._app = make_app(self.bridge, registry, access_of(policy, insecure=insecure), hosts, self._adopt)

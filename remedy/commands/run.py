@@ -1,0 +1,58 @@
+"""`remedy run`: exporter and bridge in one process, where there is no Prometheus."""
+
+from pathlib import Path
+
+import click
+
+from bridge.loading import load_policy
+from bridge.logs import configure_logs
+from bridge.service import access_of, listen_of
+from exporters.config import read_config
+from remedy.config.durations import parse_duration
+from remedy.config.problems import ConfigError, Problem
+from remedy.config.yamlfile import read_yaml
+from remedy.runner.service import RunFiles, RunService
+from remedy.web.serve import serve
+
+_EXPORTER_KEYS = {"checks", "log_sources", "log_patterns"}
+
+
+@click.command()
+@click.option("--config", "files", multiple=True, type=click.Path(path_type=Path), required=True, help="Both files.")
+@click.option("--continuous", is_flag=True, required=True, help="Go on until SIGTERM.")
+@click.option("--every", default="1s", show_default=True, help="How often the rules are evaluated.")
+@click.option("--insecure-config", is_flag=True, help="Accept files that others may write (containers).")
+def command(files: tuple[Path, ...], *, continuous: bool, every: str, insecure_config: bool) -> None:
+    """Check, decide and fix in one process, without Prometheus and Alertmanager.
+
+    The alerts, the gates, the ledger and the HTTP interface are those of `remedy bridge`. There are no silences here:
+    to hold fixes, pause the bridge.
+
+    Example: remedy run --continuous --config exporter.yml --config remediation.yml
+    """
+    del continuous
+    try:
+        seconds = parse_duration(every).total_seconds()
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong), param_hint="--every") from None
+    exporter_file, remediation_file = _told_apart(files)
+    exporter = read_config(exporter_file)
+    policy = load_policy(remediation_file, insecure=insecure_config)
+    access_of(policy, insecure=insecure_config)
+    listen = listen_of(policy, insecure=insecure_config)
+    configure_logs()
+    click.echo(f"remedy run: http://{policy.settings.web.listen}/", err=True)
+    run_files = RunFiles(exporter, remediation_file, insecure=insecure_config)
+    serve(lambda: RunService(run_files, every=seconds), listen)
+
+
+def _told_apart(files: tuple[Path, ...]) -> tuple[Path, Path]:
+    """Tell exporter.yml and remediation.yml apart by their keys, in whichever order they come."""
+    kinds: dict[bool, Path] = {}
+    for file in files:
+        data = read_yaml(file).data
+        kinds[isinstance(data, dict) and bool(_EXPORTER_KEYS & data.keys())] = file
+    if len(files) != len(kinds) or set(kinds) != {True, False}:
+        needs = "`remedy run` needs two files: --config exporter.yml --config remediation.yml"
+        raise ConfigError([Problem(str(files[0]), None, "", needs)])
+    return kinds[True], kinds[False]

@@ -1,0 +1,1 @@
+"""`remedy run`: exporter and bridge in one process, without Prometheus; the same alerts, the same bridge."""
