@@ -47,8 +47,7 @@ class Engine:
     @property
     def environment(self) -> dict[str, str]:
         """For the docker commands that are meant for it."""
-        config = self.home / "config"
-        return {**os.environ, "DOCKER_HOST": f"unix://{self.socket}", "DOCKER_CONFIG": str(config)}
+        return {**os.environ, "DOCKER_HOST": f"unix://{self.socket}"}
 
     def docker(self, *arguments: str, text: str | None = None, timeout: float = 300) -> str:
         """Run a docker command and return what it prints."""

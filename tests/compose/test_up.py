@@ -3,10 +3,12 @@
 import json
 import os
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.compose.conftest import PROJECT
 from tests.compose.engine import OUTSIDE, Engine, run
@@ -100,9 +102,10 @@ def test_the_token_is_shared_by_two_and_shown_to_nobody(stack: Stack) -> None:
             stack.inside(other, *read)
 
 
-def test_a_notification_without_the_token_is_refused(stack: Stack) -> None:
-    status, _ = stack.engine.fetch("http://127.0.0.1:9095/webhook", method="POST", body="{}")
-    assert status in (401, 403)
+@pytest.mark.parametrize(("method", "path"), [("POST", "/webhook"), ("GET", "/api/v1/runs"), ("PUT", "/api/v1/pause")])
+def test_the_bridge_takes_nothing_and_shows_nothing_without_a_credential(stack: Stack, method: str, path: str) -> None:
+    status, _ = stack.engine.fetch(f"http://127.0.0.1:9095{path}", method=method)
+    assert status == 401
 
 
 _ASK = """
@@ -154,8 +157,22 @@ def test_the_proxy_lets_through_what_one_fix_needs_and_nothing_else(stack: Stack
     assert set(answers[len(LET_THROUGH) :]) == {403}, verdicts
 
 
+def test_grafana_is_given_its_provisioning(stack: Stack) -> None:
+    def read(path: str) -> str:
+        return stack.inside("grafana", "cat", path)
+
+    provider = yaml.safe_load(read("/etc/grafana/provisioning/dashboards/remediation-bridge.yml"))["providers"][0]
+    dashboard = json.loads(read(f"{provider['options']['path']}/grafana-dashboard.json"))
+    source = yaml.safe_load(read("/etc/grafana/provisioning/datasources/prometheus.yml"))["datasources"][0]
+    assert dashboard["panels"]
+    assert source["url"] == "${PROMETHEUS_URL}"
+    assert stack.inside("grafana", "printenv", "PROMETHEUS_URL") == "http://prometheus:9090\n"
+
+
 def fixed_runs(stack: Stack) -> dict[str, dict[str, Any]]:
-    status, text = stack.engine.fetch("http://127.0.0.1:9095/api/v1/runs")
+    password = stack.inside("bridge", "cat", "/var/lib/remedy/operator/password")
+    given = {"Authorization": f"Basic {b64encode(f'operator:{password}'.encode()).decode()}"}
+    status, text = stack.engine.fetch("http://127.0.0.1:9095/api/v1/runs", headers=given)
     assert status == 200, text
     return {entry["id"]: entry for entry in json.loads(text)["runs"] if entry["outcome"] == "fixed"}
 
