@@ -1,0 +1,96 @@
+"""Pages of Markdown: one for each package of kinds, for the two files' keys, for the commands, for the patterns."""
+
+import inspect
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import click
+from pydantic import BaseModel
+
+from remedy.config import kinds
+from remedy.config.extras import MissingExtra
+from remedy.config.yamlfile import read_yaml
+from remedy.reference.fields import keys_of, models_below
+
+_MADE = "<!-- Made by `python -m remedy.reference docs`; change the code instead. -->"
+
+
+def of_kinds(title: str, package: ModuleType, base: type[BaseModel], intro: str) -> str:
+    """Return a page with every kind of a package: its docstring, and its keys without those that all of them have."""
+    shared = set(base.model_fields) - {"name", "kind"}
+    parts = [_heading(title, intro)]
+    for name in kinds.names(package):
+        try:
+            kind = kinds.load(package, name, base, "kind")
+        except MissingExtra as missing:
+            raise click.ClickException(f"the reference needs every extra; {name} {missing}") from None
+        own = [row for row in _rows(kind) if not any(row.startswith(f"| `{key}` ") for key in base.model_fields)]
+        parts.append(f"## {name}\n\n{_prose(kind)}\n{_table(own)}")
+    if shared:
+        common = [row for row in _rows(base) if any(row.startswith(f"| `{key}` ") for key in base.model_fields)]
+        parts.append(f"## Keys of all of them\n{_table(common)}")
+    return "\n".join(parts)
+
+
+def of_file(title: str, model: type[BaseModel], intro: str) -> str:
+    """Return a page with the keys of a file, section by section."""
+    parts = [_heading(title, intro), _table(_rows(model))]
+    seen: set[type[BaseModel]] = set()
+    for path, section in models_below(model):
+        if section not in seen:
+            parts.append(f"## {path}\n\n{_prose(section)}\n{_table(_rows(section))}")
+            seen.add(section)
+    return "\n".join(parts)
+
+
+def of_commands(group: click.Group) -> str:
+    """Return a page with the help of every command, as it is shown."""
+    parts = [_heading("Commands", "What `remedy NAME --help` says.")]
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        if command is not None:
+            context = click.Context(command, info_name=f"remedy {name}", terminal_width=100, max_content_width=100)
+            parts.append(f"## remedy {name}\n\n```text\n{command.get_help(context)}\n```\n")
+    return "\n".join(parts)
+
+
+def of_patterns(folder: Path, intro: str) -> str:
+    """Return a page with the log patterns of a folder."""
+    rows = ["| id | severity | regex |", "|---|---|---|"]
+    for file in sorted(folder.glob("*.yml")):
+        data = read_yaml(file).data
+        for pattern in data if isinstance(data, list) else [data]:
+            regex = str(pattern["regex"]).replace("|", "\\|")
+            rows.append(f"| `{pattern['id']}` | {pattern['severity']} | `{regex}` |")
+    return "\n".join([_heading("Log patterns", intro), *rows, ""])
+
+
+def _heading(title: str, intro: str) -> str:
+    return f"{_MADE}\n# {title}\n\n{inspect.cleandoc(intro)}\n"
+
+
+def _prose(kind: type) -> str:
+    """Return a docstring as Markdown: its indented parts are examples."""
+    lines: list[str] = []
+    inside = False
+    for line in inspect.cleandoc(kind.__doc__ or "").splitlines():
+        example = line.startswith("    ") or (inside and not line.strip())
+        if example != inside:
+            lines += ["```yaml"] if example else ["```", ""]
+            inside = example
+        lines.append(line[4:] if example else line)
+    text = "\n".join([*lines, *(["```"] if inside else [])])
+    return text.replace("\n```yaml", "\n\n```yaml").replace("\n\n\n", "\n\n").replace("\n\n```\n", "\n```\n") + "\n"
+
+
+def _rows(model: type[BaseModel]) -> Iterator[str]:
+    for key in keys_of(model):
+        default = "required" if key.required else f"`{key.default}`" if key.default else ""
+        cells = (f"`{key.name}`", key.kind, default, key.about)
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _table(rows: Iterable[str]) -> str:
+    written = list(rows)
+    return "\n".join(["| key | what it takes | default | |", "|---|---|---|---|", *written, ""]) if written else ""
