@@ -9,8 +9,8 @@ from remedy.demo.shipped import Timing
 from remedy.demo.stack import Stack
 from tests.e2e.live import Live
 
-PEOPLE_WAIT = 20
-"""Seconds until people are told: longer than a fix takes."""
+PEOPLE_WAIT = 8
+"""Seconds from an alert's firing until people are told: longer than a fix takes from there."""
 
 
 @pytest.fixture(scope="session")

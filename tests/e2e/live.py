@@ -11,6 +11,7 @@ import requests
 from remedy.demo.people import People
 from remedy.demo.sample import SampleService
 from remedy.demo.stack import Stack
+from remedy.demo.watch.sighting import moment
 from tests.e2e.waiting import wait_for
 
 Row = dict[str, Any]
@@ -34,7 +35,8 @@ class Live:
         return answer[what]
 
     def runs(self, remediation: str, since: float) -> list[Row]:
-        return [run for run in self.ask("runs", remediation=remediation) if run["created_at"] >= since]
+        rows = self.ask("runs", remediation=remediation)
+        return [row for row in rows if moment(row["created_at"], 0) >= since]
 
     def ended_run(self, remediation: str, since: float, within: float = 60) -> Row:
         """Wait for the run that began after `since` to end, and return it."""
@@ -42,7 +44,7 @@ class Live:
 
     def decisions(self, remediation: str, since: float) -> list[Row]:
         rows = self.ask("decisions", remediation=remediation)
-        return [row for row in rows if row["at"] >= since]
+        return [row for row in rows if moment(row["at"], 0) >= since]
 
     def alerts(self) -> list[Row]:
         """Return the alerts that Alertmanager knows."""

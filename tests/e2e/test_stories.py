@@ -1,12 +1,10 @@
 """The stories of the first light, through real Prometheus and Alertmanager processes."""
 
-import os
 import statistics
 import time
 
-import pytest
-
 from remedy.demo.configs import CHECK, CLEAN, RESTART
+from remedy.demo.watch.sighting import moment
 from tests.e2e.conftest import PEOPLE_WAIT
 from tests.e2e.waiting import wait_for
 
@@ -16,27 +14,31 @@ BOUND = 10.0
 
 
 def test_the_service_dies_and_is_restarted_and_nobody_is_paged(live):
-    seconds = []
-    for _ in range(GOES):
-        live.calm()
-        before = live.sample.process().pid
-        zero = live.kill()
-        run = live.ended_run(RESTART, zero)
-        seconds.append(run["ended_at"] - zero)
-        assert run["outcome"] == "fixed", run
-        assert [(step["action"], step["outcome"]) for step in run["steps"]] == [("service_restart", "succeeded")]
-        assert live.sample.process().pid != before
-        (decision,) = [row for row in live.decisions(RESTART, zero) if row["decision"] == "run"]
-        assert decision["run_id"] == run["id"]
-        assert decision["reason"]
-        assert decision["episode"]["labels"]["check"] == CHECK
-        assert live.people.pages == []
-    print(f"failure to fixed, {GOES} goes: {', '.join(f'{each:.1f} s' for each in sorted(seconds))}")
+    first, zero = go(live)
+    wait_for(lambda: time.time() > zero + first + PEOPLE_WAIT)  # by now they would have been told
+    assert live.people.pages == []
+    seconds = sorted([first, *(go(live)[0] for _ in range(GOES - 1))])
+    print(f"failure to fixed, {GOES} goes: {', '.join(f'{each:.1f} s' for each in seconds)}")
     assert statistics.median(seconds) < BOUND
 
 
+def go(live):
+    """Kill the service and wait for the run that restarts it; return the seconds it took, and when it began."""
+    live.calm()
+    before = live.sample.process().pid
+    zero = live.kill()
+    run = live.ended_run(RESTART, zero)
+    assert run["outcome"] == "fixed", run
+    assert [(step["action"], step["outcome"]) for step in run["steps"]] == [("service_restart", "succeeded")]
+    assert live.sample.process().pid != before
+    (decision,) = [row for row in live.decisions(RESTART, zero) if row["decision"] == "run"]
+    assert decision["run_id"] == run["id"]
+    assert decision["reason"]
+    assert decision["episode"]["labels"]["check"] == CHECK
+    return moment(run["ended_at"], 0) - zero, zero
+
+
 def test_the_folder_is_full_and_old_files_go_from_the_allowed_folder_only(live):
-    neighbours = None
     zero = time.time()
     live.sample.fill()
     neighbours = sorted(file.name for file in live.sample.neighbour.iterdir())
@@ -64,7 +66,7 @@ def test_a_silence_made_during_the_retry_delay_stops_the_next_attempt(live):
     live.break_program()
     zero = live.kill()
     run = wait_for(lambda: [r for r in live.runs(RESTART, zero) if r["attempts"] == 1 and r["steps"][-1]["outcome"]])[0]
-    live.silence(8, alertname="HealthCheckFailing")
+    live.silence(5, alertname="HealthCheckFailing")
     live.sample.prepare()  # an attempt would help now
     silenced = wait_for(lambda: [row for row in live.decisions(RESTART, zero) if row["decision"] == "silenced"])
     assert "silence" in silenced[-1]["reason"]
@@ -74,16 +76,14 @@ def test_a_silence_made_during_the_retry_delay_stops_the_next_attempt(live):
     assert live.ended_run(RESTART, zero, within=90)["outcome"] == "fixed"
 
 
-@pytest.mark.slow
 def test_people_are_told_when_the_fix_fails(live):
     live.break_program()
     zero = live.kill()
     run = live.ended_run(RESTART, zero)
     assert run["outcome"] == "failed", run
     assert run["attempts"] == 4
-    told = wait_for(lambda: [subject for page in live.people.pages for subject in page.subjects()])
-    assert told[0] == "RemediationFailed"
-    failing = {"HealthCheckFailing", "HealthCheckStillFailing"}
-    wait_for(lambda: failing & {each for page in live.people.pages for each in page.subjects()}, PEOPLE_WAIT + 20)
-    live.sample.prepare()
-    live.sample.start(os.environ)
+    wait_for(lambda: told(live) >= {"RemediationFailed", "HealthCheckFailing"}, within=PEOPLE_WAIT + 20)
+
+
+def told(live):
+    return {subject for page in live.people.pages for subject in page.subjects()}

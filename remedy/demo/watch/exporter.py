@@ -22,6 +22,7 @@ class ExporterWatch:
         self._failures: dict[str, float] = {}
         self._lines: dict[tuple[str, str], float] = {}
         self._lines_seen_at: dict[tuple[str, str], float] = {}
+        self._looked_at = time.time()
 
     def look(self) -> list[Sighting]:
         """Compare with the last look."""
@@ -29,7 +30,8 @@ class ExporterWatch:
         if text is None:
             return []
         samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-        return [*self._checks(samples), *self._logs(samples)]
+        last_look, self._looked_at = self._looked_at, time.time()
+        return [*self._checks(samples), *self._logs(samples, last_look)]
 
     def _checks(self, samples: list[Sample]) -> Iterator[Sighting]:
         runs = {s.labels["check"]: s.value for s in samples if s.name == "healthcheck_last_run_timestamp_seconds"}
@@ -44,7 +46,8 @@ class ExporterWatch:
             elif before > 0 and now == 0:
                 yield Sighting(at, Stage.CHECK, f"{check} is healthy again", Mood.GOOD)
 
-    def _logs(self, samples: list[Sample]) -> Iterator[Sighting]:
+    def _logs(self, samples: list[Sample], last_look: float) -> Iterator[Sighting]:
+        """Lines carry no time in the metrics: they came after the last look, and before what follows from them."""
         for sample in samples:
             if sample.name != "log_pattern_matches_total":
                 continue
@@ -54,4 +57,4 @@ class ExporterWatch:
                 quiet = now - self._lines_seen_at.get(key, 0) > _QUIET
                 self._lines_seen_at[key] = now
                 if quiet:
-                    yield Sighting(now, Stage.LOG, f"a line of {key[1]}.log matches {key[0]}", Mood.BAD)
+                    yield Sighting(last_look, Stage.LOG, f"a line of {key[1]}.log matches {key[0]}", Mood.BAD)
