@@ -27,6 +27,11 @@ class Position:
     """Nothing in it is for us: it was there before us, or it is a copy of what was read under another name."""
 
     @property
+    def known_again(self) -> bool:
+        """Is there anything that the file could be known by? There is not while it is empty."""
+        return self.offset > 0 or self.head.end > 0
+
+    @property
     def untouched_size(self) -> int:
         """Return the size at which a file that was set aside stays so."""
         return self.tail.end

@@ -64,8 +64,10 @@ class Source:
             if not self._begun:
                 self._set_aside_older(change)
             elif not self._resumed:
-                for tail in [tail for tail in self._tails.values() if tail.left_at is None]:
-                    self._adopt_generations(tail, now, change)
+                for path in here.values():
+                    self._adopt_generations(path, now, change)
+            if not here:  # nothing new took its place yet, so nothing else would bring us to look
+                self._adopt_generations(Path(self._settings.path), now, change)
             self._begun = self._resumed = True
         self._read_all(now, change, samples, flush=flush)
         self._let_go(now, change)
@@ -80,29 +82,32 @@ class Source:
             return None
 
     def _resume(self, here: dict[FileId, Path] | None, now: float, change: Change) -> None:
-        """Find again what moved away while nobody looked, and forget what is gone."""
+        """Find again what moved while nobody looked, and what is left of files that are gone or were emptied."""
+        if here is None:
+            return
+        lost = []
         for key, known in list(self._known.items()):
-            if known.position == Position():  # by an empty file nothing can be known again
+            path = here.get(key) or moved_to(known.path, key)
+            # An empty file is like any other: by it nothing can be known again.
+            if path is None or not known.position.known_again or not _is_still(path, known.position):
+                change.totals["truncations"] += path == known.path and known.position.offset > 0
                 self._forget(key, change)
-            if here is None or key in here or key not in self._known:
-                continue
-            path = moved_to(known.path, key)
-            if path is not None and _is_still(path, known.position):
-                self._hold(path, known, now, change)
-                continue
-            self._forget(key, change)
+                lost.append(known)
+            elif key not in here:
+                self._hold(path, known.path, known, now, change)
+        for known in lost:
             if not known.position.ignored:
                 self._recover(known.path, known.position, now, change)
 
-    def _hold(self, path: Path, known: Known, now: float, change: Change) -> None:
-        """Read to its end what has moved away while nobody looked."""
+    def _hold(self, path: Path, origin: Path, known: Known, now: float, change: Change) -> None:
+        """Go on with a file that is known, wherever it is now."""
         tail = None if known.position.ignored else self._open(path, known.position, change)
         if tail is None:
             return
-        tail.path, tail.left_at = known.path, now
-        if not known.left:
-            self._keep(tail, change)
+        tail.path, tail.left_at = origin, None if path == origin else now
+        if path != known.path and not known.left:
             change.totals["rotations"] += 1
+        self._keep(tail, change)
 
     def _follow(self, here: dict[FileId, Path] | None, now: float, change: Change) -> None:
         """See which of the files that are held have lost their path, or got another one."""
@@ -110,21 +115,23 @@ class Source:
             return
         for key, tail in self._tails.items():
             path = here.get(key)
-            if path is None and tail.left_at is None:
-                tail.left_at = now
-            elif path is not None and path != tail.path:
+            if path is not None and path != tail.path and not is_relative(path, tail.path):
                 tail.path, tail.left_at = path, None
+                change.totals["rotations"] += 1
+            elif path != tail.path and tail.left_at is None:
+                tail.left_at = now
+                change.totals["rotations"] += 1
+            elif path == tail.path and tail.left_at is not None:
+                tail.left_at = None
             else:
                 continue
-            change.totals["rotations"] += 1
             self._keep(tail, change)
 
     def _adopt(self, key: FileId, path: Path, now: float, change: Change) -> None:
         """Begin to read a file that has come to be named by the path."""
         known = self._known.get(key)
-        if known is not None and known.path != path and not _is_still(path, known.position):
-            self._forget(key, change)  # another file got the inode of one that is gone
-            self._recover(known.path, known.position, now, change)
+        if known is not None and not _is_still(path, known.position):
+            self._forget(key, change)  # another file has got the inode of one that is gone
             known = None
         if known is None and not _size(path) and any(is_relative(path, tail.path) for tail in self._tails.values()):
             return  # nothing yet to tell a copy by
@@ -133,7 +140,8 @@ class Source:
         if not self._begun:
             self._adopt_first(key, path, change)
         elif known is not None and not known.position.ignored:
-            self._open(path, known.position, change)
+            origin = known.path if is_relative(path, known.path) else path
+            self._hold(path, origin, known, now, change)
         else:
             self._adopt_later(path, known, now, change)
 
@@ -155,11 +163,11 @@ class Source:
             self._set_aside(path, 0, change)
             return
         self._keep(tail, change)
-        self._adopt_generations(tail, now, change)
+        self._adopt_generations(tail.path, now, change)
 
-    def _adopt_generations(self, successor: Tail, now: float, change: Change) -> None:
+    def _adopt_generations(self, path: Path, now: float, change: Change) -> None:
         """Read what came and went at a path between two looks: unknown files beside it, but no copies."""
-        for key, (beside, _) in relatives(successor.path).items():
+        for key, (beside, _) in relatives(path).items():
             if key in self._known or key in self._tails:
                 continue
             tail = self._open(beside, Position(), change)
@@ -169,7 +177,7 @@ class Source:
                 self._drop(tail)
                 self._set_aside(beside, 0, change)
                 continue
-            tail.left_at = now
+            tail.path, tail.left_at = path, now
             self._keep(tail, change)
 
     def _replaced(self, tail: Tail, now: float, change: Change) -> None:
@@ -178,14 +186,14 @@ class Source:
         self._recover(tail.path, tail.position, now, change)
         tail.position, tail.more = Position(), True
         self._keep(tail, change)
-        self._adopt_generations(tail, now, change)
+        self._adopt_generations(tail.path, now, change)
 
     def _recover(self, path: Path, position: Position, now: float, change: Change) -> None:
         """Find what was not yet read of a file that is gone or was emptied: it may stand in a copy."""
         for number, beside in enumerate(copies_of(path, position, self._known)):
             copy = self._open(beside, position, change) if number == 0 else None
             if copy is not None and position.holds(copy.fd):
-                copy.left_at = now
+                copy.path, copy.left_at = path, now
                 self._keep(copy, change)
                 continue
             if copy is not None:
@@ -207,7 +215,7 @@ class Source:
         if not (changed or tail.more or settle):
             return
         if changed and not tail.position.head.end:  # it may have been filled and emptied, and we would not know
-            self._adopt_generations(tail, now, change)
+            self._adopt_generations(tail.path, now, change)
         reading = tail.read(self._engine, self._ids, settle=settle)
         tail.more, tail.settled = reading.more, settle and not reading.more
         if reading.position != tail.position:

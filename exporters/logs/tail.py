@@ -48,7 +48,9 @@ class Tail:
     """A log file that is held open, under whatever name it may go."""
 
     def __init__(self, path: Path, fd: int, position: Position) -> None:
-        self.path, self.fd, self.position = path, fd, position
+        self.fd, self.position = fd, position
+        self.path = path
+        """Where it was a log; when it is rotated, this stays, and with it where its copies are looked for."""
         self.id: FileId = file_id(os.fstat(fd))
         self.left_at: float | None = None
         """When it lost its path to another file, on the monotonic clock."""
