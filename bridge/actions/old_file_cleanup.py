@@ -21,6 +21,7 @@ class MaxDelete(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     files: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    """How many files."""
     size: Annotated[Size, Field(ge=1)] = 10 * 1024**3
     """Bytes, as `10GiB`: no further file is deleted once it is reached."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from bridge.config import Authorization, BasicAuth, TLSConfig
 from bridge.notifiers.base import PassingError, PermanentError
@@ -52,6 +52,8 @@ class Answer:
 
 class HttpAccess(BaseModel):
     """Fields for getting in."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     basic_auth: BasicAuth | None = None
     """`username` and `password_file`, as Prometheus spells them."""
