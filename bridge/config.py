@@ -198,7 +198,7 @@ class RemediationKeys(_Keys):
     target: str | None = None
     """A template for what it is about; default the host with `check`, or with `pattern` and `source`."""
     mode: ModeKey = Mode.AUTO
-    """`approve` waits for a person, `dry_run` only says what it would do; the stricter of this and the one above holds."""
+    """`approve` waits for a person, `dry_run` only says what it would do. The stricter of this and the mode above."""
     auto_fix: bool = True
     """`false`: decide, and tell people if it says so, but never run."""
     steps: tuple[dict[str, Any], ...] = ()
