@@ -65,6 +65,8 @@ class Allow(BaseModel):
     commands: tuple[Path, ...] = ()
     """Absolute paths of programs; never a shell or an interpreter."""
     ports: frozenset[int] = frozenset()
+    processes: frozenset[str] = frozenset()
+    """Names of processes (as `ps -o comm` shows them) that may be signalled by name."""
     images: frozenset[str] = frozenset()
     containers: frozenset[str] = frozenset()
 

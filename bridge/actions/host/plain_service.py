@@ -7,11 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from bridge.actions.base import Allow, StepContext, StepError, StepRefusedError
 from bridge.actions.host.fields import AbsolutePath, Text
 from bridge.actions.host.folders import place_refusal
+from bridge.actions.host.matching import Regex
 from bridge.actions.host.processes import Process, hold, recorded_pid, stop_surely
 from bridge.actions.host.programs import others_may_write, program_refusal
 from bridge.actions.host.starting import Job, start_detached
@@ -21,14 +22,6 @@ from remedy.config.durations import Duration
 _PID_FILE_BYTES = 64
 _CLOCK_SLACK = 2.0
 _LOG_TAIL = 2000
-
-
-def _regex(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"'{text}' is not a regular expression: {error}") from None
-    return text
 
 
 class PlainService(Surroundings):
@@ -42,7 +35,7 @@ class PlainService(Surroundings):
     """What starts it: a program of `allow.commands`, and its arguments."""
     log_file: AbsolutePath | None = None
     """What it prints is appended here."""
-    command_line: Annotated[Text, AfterValidator(_regex)] | None = None
+    command_line: Regex | None = None
     """A regular expression found in the command line of the right process; else that must end with `argv`, or with its
     arguments, where a script becomes another program."""
     grace: Duration = timedelta(seconds=10)

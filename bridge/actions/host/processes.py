@@ -28,6 +28,7 @@ class Process:
 
     pid: int
     pidfd: int
+    name: str
     command_line: tuple[str, ...]
     user: str
     parent: int
@@ -41,7 +42,7 @@ class Process:
         self.close()
 
     def __str__(self) -> str:
-        return f"process {self.pid} ({' '.join(self.command_line)[:200]}, user {self.user})"
+        return f"process {self.pid} ({' '.join(self.command_line)[:200] or self.name}, user {self.user})"
 
     def close(self) -> None:
         """Let go of it."""
@@ -107,7 +108,13 @@ def hold(pid: int) -> Process | None:
         seen = psutil.Process(pid)
         with seen.oneshot():
             held = Process(
-                pid, pidfd, tuple(seen.cmdline()), _user_name(seen.uids().effective), seen.ppid(), seen.create_time()
+                pid,
+                pidfd,
+                seen.name(),
+                tuple(seen.cmdline()),
+                _user_name(seen.uids().effective),
+                seen.ppid(),
+                seen.create_time(),
             )
         if not held.ended():
             return held

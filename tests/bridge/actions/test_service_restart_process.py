@@ -193,7 +193,7 @@ def test_who_must_never_be_signalled(service: Service) -> None:
 
 
 def test_kernel_threads_are_never_signalled() -> None:
-    thread = Process(pid=77, pidfd=-1, command_line=(), user="root", parent=2, started=0.0)
+    thread = Process(pid=77, pidfd=-1, name="kworker", command_line=(), user="root", parent=2, started=0.0)
     assert untouchable(thread) == "it is a kernel thread"
 
 
