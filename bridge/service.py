@@ -12,14 +12,14 @@ from bridge.observer import Observer
 from bridge.policy import Policy
 from bridge.web.access import Access, Role
 from bridge.web.app import make_app
-from remedy.config.problems import ConfigError
+from remedy.config.problems import ConfigError, Problem
 from remedy.web.auth import TokenFile, Users, refuse_open, token_problems
 from remedy.web.hosts import HostCheck
 from remedy.web.serve import Listen
 from remedy.web.webconfig import WebConfig, read_web_config
 
-SOCKET = "bridge.sock"
-"""The local socket's name, beside the ledger."""
+_LONGEST_SOCKET = 107
+"""Bytes that the path of a local socket may have (unix(7), less the ending zero)."""
 
 
 class BridgeService:
@@ -78,9 +78,20 @@ def listen_of(policy: Policy, *, insecure: bool = False) -> Listen:
     config = _web_config(policy, insecure=insecure)
     authenticates = web.bearer_token_file is not None or config.authenticates
     refuse_open((web.listen,), authenticates=authenticates, remedy="set web.bearer_token_file or web.config_file")
-    socket = policy.ledger_file.parent / SOCKET
-    socket.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    return Listen(bind=(web.listen, f"unix:{socket}"), tls=config.tls_server_config)
+    return Listen(bind=(web.listen, f"unix:{socket_of(policy)}"), tls=config.tls_server_config)
+
+
+def socket_of(policy: Policy) -> Path:
+    """Return where the local socket is: beside the ledger.
+
+    Raises:
+        ConfigError: its path is longer than the path of a socket may be.
+    """
+    socket = policy.ledger_file.with_name("bridge.sock")
+    if len(str(socket).encode()) > _LONGEST_SOCKET:
+        why = f"the local socket beside it would have a path of over {_LONGEST_SOCKET} bytes: use a shorter folder"
+        raise ConfigError([Problem(str(policy.ledger_file), None, "database", why)])
+    return socket
 
 
 def access_of(policy: Policy, *, insecure: bool = False) -> Access:

@@ -38,7 +38,16 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; a person's mistake is one line for each problem on stderr and exit code 2."""
     try:
-        cli.main(prog_name="remedy")
+        sys.exit(cli.main(prog_name="remedy", standalone_mode=False))
+    except click.exceptions.NoArgsIsHelpError as empty:
+        empty.show()
+        sys.exit(2)
+    except click.ClickException as wrong:
+        context = getattr(wrong, "ctx", None)
+        click.echo(f"{context.command_path if context else 'remedy'}: {wrong.format_message()}", err=True)
+        sys.exit(wrong.exit_code)
+    except click.Abort:
+        sys.exit(130)
     except ConfigError as wrong:
         click.echo(str(wrong), err=True)
         sys.exit(2)

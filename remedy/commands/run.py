@@ -9,12 +9,9 @@ from bridge.logs import configure_logs
 from bridge.service import access_of, listen_of
 from exporters.config import read_config
 from remedy.config.durations import parse_duration
-from remedy.config.problems import ConfigError, Problem
-from remedy.config.yamlfile import read_yaml
+from remedy.config.files import ConfigKind, kind_of
 from remedy.runner.service import RunFiles, RunService
 from remedy.web.serve import serve
-
-_EXPORTER_KEYS = {"checks", "log_sources", "log_patterns"}
 
 
 @click.command()
@@ -40,6 +37,7 @@ def command(files: tuple[Path, ...], *, continuous: bool, every: str, insecure_c
     policy = load_policy(remediation_file, insecure=insecure_config)
     access_of(policy, insecure=insecure_config)
     listen = listen_of(policy, insecure=insecure_config)
+    policy.ledger_file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)  # the local socket is made there
     configure_logs()
     click.echo(f"remedy run: http://{policy.settings.web.listen}/", err=True)
     run_files = RunFiles(exporter, remediation_file, insecure=insecure_config)
@@ -47,12 +45,8 @@ def command(files: tuple[Path, ...], *, continuous: bool, every: str, insecure_c
 
 
 def _told_apart(files: tuple[Path, ...]) -> tuple[Path, Path]:
-    """Tell exporter.yml and remediation.yml apart by their keys, in whichever order they come."""
-    kinds: dict[bool, Path] = {}
-    for file in files:
-        data = read_yaml(file).data
-        kinds[isinstance(data, dict) and bool(_EXPORTER_KEYS & data.keys())] = file
-    if len(files) != len(kinds) or set(kinds) != {True, False}:
-        needs = "`remedy run` needs two files: --config exporter.yml --config remediation.yml"
-        raise ConfigError([Problem(str(files[0]), None, "", needs)])
-    return kinds[True], kinds[False]
+    """Return exporter.yml and remediation.yml, in whichever order they come."""
+    kinds = {kind_of(file): file for file in files}
+    if len(files) != len(ConfigKind) or len(kinds) != len(ConfigKind):
+        raise click.UsageError("two files are needed: --config exporter.yml --config remediation.yml")
+    return kinds[ConfigKind.EXPORTER], kinds[ConfigKind.REMEDIATION]

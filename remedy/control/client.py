@@ -1,0 +1,60 @@
+"""Asks a running bridge over its local socket, whose mode decides who is an operator."""
+
+import http.client
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import click
+
+_TIMEOUT_SECONDS = 30.0
+_ERROR = 400
+
+
+class _SocketConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=_TIMEOUT_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class BridgeClient:
+    """One bridge, found by its configuration."""
+
+    def __init__(self, file: Path) -> None:
+        """Find the socket beside the ledger that remediation.yml names.
+
+        Raises:
+            ConfigError: the file cannot be used.
+        """
+        from bridge.loading import load_policy  # noqa: PLC0415 - only what talks to a bridge needs its libraries
+        from bridge.service import socket_of  # noqa: PLC0415
+
+        self.socket = socket_of(load_policy(file, insecure=True))
+
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Send one request and return the JSON of the answer.
+
+        Raises:
+            click.ClickException: nobody answers, or the bridge refuses; the message says why.
+        """
+        connection = _SocketConnection(self.socket)
+        try:
+            payload = None if body is None else json.dumps(body)
+            connection.request(method, path, payload, {"Content-Type": "application/json"} if payload else {})
+            answer = connection.getresponse()
+            data = json.loads(answer.read() or b"null")
+        except OSError as error:
+            raise click.ClickException(f"no bridge answers at {self.socket}: {error.strerror or error}") from None
+        except (ValueError, http.client.HTTPException):
+            raise click.ClickException(f"what answers at {self.socket} is no bridge") from None
+        finally:
+            connection.close()
+        if answer.status >= _ERROR:
+            raise click.ClickException(str((data or {}).get("error", f"the bridge answered {answer.status}")))
+        return data
