@@ -13,6 +13,8 @@ class Use(NamedTuple):
 
     metric: str
     labels: frozenset[str]
+    equals: frozenset[tuple[str, str]] = frozenset()
+    """The (label, value) pairs that a sample must have."""
 
 
 def uses(expression: str) -> list[Use]:
@@ -41,7 +43,9 @@ def result_labels(expression: str) -> frozenset[str] | None:
 def _uses(node: promql.Expr, needed: frozenset[str]) -> Iterator[Use]:
     match node:
         case promql.VectorSelector():
-            yield Use(node.name, needed | {matcher.name for matcher in node.matchers.matchers})
+            matchers = node.matchers.matchers
+            equals = {(each.name, each.value) for each in matchers if each.op == promql.MatchOp.Equal}
+            yield Use(node.name, needed | {each.name for each in matchers}, frozenset(equals))
         case promql.MatrixSelector():
             yield from _uses(node.vector_selector, needed)
         case promql.AggregateExpr():

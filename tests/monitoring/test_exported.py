@@ -1,5 +1,6 @@
 """Every metric and label that the shipped files use is really exported, and every log pattern that they name ships."""
 
+import pkgutil
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from bridge.ledger.outbox import DeliveryState
+from exporters import checks
 from tests.monitoring import dashboard
 from tests.monitoring.exported import Exported, exported
 from tests.monitoring.promql import Use, result_labels, uses
@@ -20,6 +23,21 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> Exported:
 
 def test_rules_use_only_what_is_exported(rules: list[dict[str, Any]], truth: Exported) -> None:
     assert list(_unknown((use for rule in rules for use in uses(rule["expr"])), truth)) == []
+
+
+def test_rules_and_panels_ask_for_values_that_there_are(shipped: Path, rules: list[dict[str, Any]]) -> None:
+    """A misspelt value finds nothing, and nobody notices. Units have no list of their own."""
+    jobs = yaml.safe_load((shipped / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
+    known = {
+        "job": {job["job_name"] for job in jobs},
+        "kind": {module.name for module in pkgutil.iter_modules(checks.__path__)},
+        "result": set(DeliveryState),
+    }
+    expressions = [rule["expr"] for rule in rules]
+    expressions += [query.expr for query in dashboard.queries(dashboard.read(shipped / "grafana-dashboard.json"))]
+    asked = {pair for expr in expressions for use in uses(expr) for pair in use.equals}
+    assert {label for label, _ in asked} == {"job", "kind", "result", "unit"}
+    assert {(label, value) for label, value in asked if label != "unit" and value not in known[label]} == set()
 
 
 def test_annotations_use_only_labels_that_the_alert_has(rules: list[dict[str, Any]], truth: Exported) -> None:
