@@ -27,8 +27,8 @@ OUTSIDE = "192.0.2.1"
 """An address of the engine's machine that is not loopback (RFC 5737: for documentation), as a network card has one."""
 
 
-class NoEngine(Exception):  # noqa: N818 - it reads as what it says
-    """Docker cannot be had here; the message says why."""
+class CannotBeHad(Exception):  # noqa: N818 - it reads as what it says
+    """An engine, or what its images are made of, cannot be had here; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Engine:
     @property
     def environment(self) -> dict[str, str]:
         """For the docker commands that are meant for it."""
-        return {**os.environ, "DOCKER_HOST": f"unix://{self.socket}"}
+        return {**os.environ, "PATH": search_path(), "DOCKER_HOST": f"unix://{self.socket}"}
 
     def docker(self, *arguments: str, text: str | None = None, timeout: float = 300) -> str:
         """Run a docker command and return what it prints."""
@@ -108,13 +108,13 @@ def running_engine(home: Path) -> Iterator[Engine]:
     Should we be killed, the kernel ends it.
 
     Raises:
-        NoEngine: it cannot be had here.
+        CannotBeHad: it cannot be had here.
     """
-    missing = [name for name in _NEEDED if shutil.which(name, path=_path()) is None]
+    missing = [name for name in _NEEDED if shutil.which(name, path=search_path()) is None]
     if missing:
-        raise NoEngine(f"{', '.join(missing)} not installed (deploy/system-packages drills)")
+        raise CannotBeHad(f"{', '.join(missing)} not installed (deploy/system-packages drills)")
     if os.geteuid() != 0:
-        raise NoEngine("an engine of our own needs root")
+        raise CannotBeHad("an engine of our own needs root")
     home.mkdir(parents=True, exist_ok=True)
     own = [
         "setpriv",
@@ -133,7 +133,7 @@ def running_engine(home: Path) -> Iterator[Engine]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, "PATH": _path()},
+            env={**os.environ, "PATH": search_path()},
         )
         try:
             engine = Engine(home, process.pid)
@@ -143,7 +143,8 @@ def running_engine(home: Path) -> Iterator[Engine]:
             _end(process, home)
 
 
-def _path() -> str:
+def search_path() -> str:
+    """Where programs are looked for: what administrators use is not always in a user's PATH."""
     return f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
@@ -152,7 +153,7 @@ def _await_engine(process: "subprocess.Popen[bytes]", engine: Engine) -> None:
     while subprocess.run(["docker", "version"], env=engine.environment, capture_output=True, check=False).returncode:
         if process.poll() is not None or time.monotonic() > deadline:
             log = (engine.home / "dockerd.log").read_text(encoding="utf-8", errors="replace").splitlines()
-            raise NoEngine(f"dockerd does not start here: {log[-1] if log else 'it says nothing'}")
+            raise CannotBeHad(f"dockerd does not start here: {log[-1] if log else 'it says nothing'}")
         time.sleep(0.1)
 
 

@@ -5,6 +5,7 @@ only older than the tags say. Grafana is in no distribution: its stand-in answer
 """
 
 import json
+import os
 import platform
 import re
 import subprocess
@@ -12,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.compose.engine import Engine, run
+from tests.compose.engine import CannotBeHad, Engine, search_path
 
 ROOT = "standin:root"
 _PACKAGES = "python3-venv,python3-pip,prometheus,prometheus-alertmanager,haproxy,busybox"
@@ -79,8 +80,12 @@ def as_json(*words: str) -> str:
 
 
 def make_root(engine: Engine, folder: Path) -> None:
-    """Make the root folder with Debian's own tool and import it."""
-    run(["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", "trixie", str(folder)], engine.environment)
+    """Make the root folder with Debian's own tool and import it.
+
+    Raises:
+        CannotBeHad: Debian's packages are out of reach.
+    """
+    _get("debootstrap", "--variant=minbase", f"--include={_PACKAGES}", "trixie", str(folder))
     for link, target in _LINKS.items():
         (folder / link).symlink_to(target)
     left_out = [
@@ -104,15 +109,24 @@ def make_images(engine: Engine, tags: dict[str, str], wheels: Path, folder: Path
 
 
 def download_wheels(lock: Path, folder: Path) -> None:
-    """Get what the image installs, for its Python rather than ours, the way pip is set up on this machine."""
+    """Get what the image installs, for its Python rather than ours, the way pip is set up on this machine.
+
+    Raises:
+        CannotBeHad: it is out of reach.
+    """
     machine = platform.machine()
     platforms = [f"--platform=manylinux{glibc}_{machine}" for glibc in ("2014", "_2_17", "_2_28", "_2_34")]
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--require-hashes"]
     target = ["--only-binary=:all:", "--implementation=cp", "--python-version=3.13", *platforms]
-    done = subprocess.run(
-        [*pip, *target, f"--dest={folder}", f"--requirement={lock}"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    _get(*pip, *target, f"--dest={folder}", f"--requirement={lock}")
+
+
+def _get(*argv: str) -> None:
+    env = {**os.environ, "PATH": search_path()}
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = (done.stderr + done.stdout).strip().splitlines()
+        raise CannotBeHad(f"{Path(argv[0]).name} cannot get what the images are made of: {said[-1] if said else ''}")
 
 
 def tags_in(*files: Path) -> dict[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.compose.engine import NoEngine, running_engine
+from tests.compose.engine import CannotBeHad, running_engine
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -26,7 +26,7 @@ def test_nothing_is_left(tmp_path: Path) -> None:
             assert engine.docker("info", "--format", "{{.ServerVersion}}")
             assert any(processes_about(home))
             assert psutil.net_if_addrs().keys() == interfaces
-    except NoEngine as why:
+    except CannotBeHad as why:
         pytest.skip(f"no Docker here: {why}")
     assert not list(processes_about(home))
     assert not home.exists()
