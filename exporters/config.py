@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 from exporters import checks as kinds_of_checks
 from exporters.checks.base import Check
 from exporters.logs.catalogue import BUILTIN, chosen, read_folder
+from exporters.logs.engines import EngineChoice
 from exporters.logs.pattern import LogPattern
 from exporters.logs.settings import LogSource
 from remedy.config import kinds
@@ -29,6 +30,7 @@ class LogPatterns(_Keys):
     use: list[str] = Field(default=[BUILTIN], description="`builtin` for the twelve that ship, or ids.")
     add: list[LogPattern] = Field(default=[], description="More of them.")
     folders: list[Path] = Field(default=[], description="Folders with pattern files, *.yml.")
+    engine: EngineChoice = EngineChoice.AUTO
 
 
 class WebSettings(_Keys):
@@ -57,6 +59,7 @@ class ExporterConfig(_Keys):
     checks: tuple[SerializeAsAny[Check], ...] = ()
     log_sources: tuple[LogSource, ...] = ()
     log_patterns: tuple[LogPattern, ...] = ()
+    engine: EngineChoice = EngineChoice.AUTO
     web: WebSettings = WebSettings()
 
 
@@ -94,6 +97,7 @@ def config_of(document: Document) -> ExporterConfig:
         checks=tuple(found),
         log_sources=tuple(raw.log_sources),
         log_patterns=tuple(patterns),
+        engine=raw.log_patterns.engine,
         web=raw.web,
     )
 

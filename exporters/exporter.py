@@ -17,8 +17,8 @@ from prometheus_client import CollectorRegistry, Gauge
 from exporters.clock import Clock
 from exporters.config import ExporterConfig
 from exporters.logs.counts import LogCounts
+from exporters.logs.engines import make_engine
 from exporters.logs.follower import Follower
-from exporters.logs.plain import PlainEngine
 from exporters.logs.store import Store
 from exporters.metrics import CheckMetrics
 from exporters.schedule import Run, Schedule, Standing
@@ -91,7 +91,7 @@ class Exporter:
         return Follower(
             config.log_sources,
             config.log_patterns,
-            engine=PlainEngine(config.log_patterns),
+            engine=make_engine(config.log_patterns, config.engine),
             store=_open_store(config.state),
             counts=self._counts,
             clock=self._clock,

@@ -1,7 +1,12 @@
-"""What finds matching lines in a block of a log. Two engines, one specification: `re` on bytes, line by line."""
+"""What finds matching lines in a block of a log. Two engines, one specification: `re` on bytes, line by line.
 
-from collections.abc import Mapping
+Both nominate lines quickly, and perhaps a few too many; what they nominate is confirmed with `re` on that one line.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
+
+from exporters.logs.pattern import LogPattern
 
 Span = tuple[int, int]
 """Where a line starts and ends in its block, without its newline."""
@@ -14,3 +19,37 @@ class Engine(Protocol):
 
     def scan(self, block: bytes) -> Hits:
         """Return the lines of the block that match; a block holds whole lines, the last one perhaps without newline."""
+
+
+class Confirmer:
+    """Keeps of the nominated lines those that `re` matches."""
+
+    def __init__(self, patterns: Sequence[LogPattern]) -> None:
+        self._searches = [pattern.compiled().search for pattern in patterns]
+
+    def confirmed(self, block: bytes, index: int, places: Iterable[int]) -> list[Span]:
+        """Return the lines on which one of `places` lies and which the pattern matches; places come in order."""
+        search, newline = self._searches[index], block.find
+        found: list[Span] = []
+        end = -1
+        for place in places:
+            if place <= end:
+                continue  # the same line again
+            start = block.rfind(b"\n", 0, place) + 1
+            end = newline(b"\n", place)
+            if end < 0:
+                end = len(block)
+            if search(block[start:end]):
+                found.append((start, end))
+        return found
+
+    def every_line(self, block: bytes, index: int) -> list[Span]:
+        """Return the lines that the pattern matches, without any nomination."""
+        search = self._searches[index]
+        found, start = [], 0
+        for line in block.split(b"\n"):
+            end = start + len(line)
+            if search(line):
+                found.append((start, end))
+            start = end + 1
+        return found

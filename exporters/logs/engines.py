@@ -1,0 +1,35 @@
+"""Which of the engines is used."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from exporters.logs.engine import Engine
+from exporters.logs.hyper import HyperscanEngine
+from exporters.logs.pattern import LogPattern
+from exporters.logs.plain import PlainEngine
+from remedy.config.extras import MissingExtra
+
+
+class EngineChoice(StrEnum):
+    """Which engine is wanted."""
+
+    AUTO = "auto"
+    """Hyperscan where it is installed, else `re`."""
+    HYPERSCAN = "hyperscan"
+    RE = "re"
+
+
+def make_engine(patterns: Sequence[LogPattern], choice: EngineChoice = EngineChoice.AUTO) -> Engine:
+    """Make the engine for these patterns.
+
+    Raises:
+        MissingExtra: Hyperscan is asked for, and is not installed.
+    """
+    if choice is EngineChoice.RE:
+        return PlainEngine(patterns)
+    try:
+        return HyperscanEngine(patterns)
+    except MissingExtra:
+        if choice is EngineChoice.HYPERSCAN:
+            raise
+        return PlainEngine(patterns)

@@ -1,0 +1,149 @@
+"""A regex made wider and simpler, for engines that nominate lines which `re` then confirms.
+
+What comes out matches on every line on which the original matches (and perhaps on more), never across lines, and is
+written with nothing that Hyperscan and PCRE spell or mean in another way than Python: classes are spelt out byte by
+byte, look-around, back references and possessives are left out or replaced by what they may stand for.
+
+It is made from Python's own parse of the regex, so no text is read twice in two ways.
+"""
+
+from collections.abc import Iterable, Sequence
+from re import _constants as op  # type: ignore[attr-defined]
+from re import _parser  # type: ignore[attr-defined]
+from typing import Any
+
+Node = tuple[Any, Any]
+"""An operator of `re` with its arguments."""
+
+_NEWLINE = ord("\n")
+_LINE = frozenset(range(256)) - {_NEWLINE}
+_DIGIT = frozenset(b"0123456789")
+_SPACE = frozenset(b" \t\r\f\v")
+_WORD = _DIGIT | frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
+_CATEGORIES = {
+    op.CATEGORY_DIGIT: _DIGIT,
+    op.CATEGORY_NOT_DIGIT: _LINE - _DIGIT,
+    op.CATEGORY_SPACE: _SPACE,
+    op.CATEGORY_NOT_SPACE: _LINE - _SPACE,
+    op.CATEGORY_WORD: _WORD,
+    op.CATEGORY_NOT_WORD: _LINE - _WORD,
+}
+_PLACES = {
+    op.AT_BEGINNING: "^",
+    op.AT_BEGINNING_STRING: "^",
+    op.AT_END: "$",
+    op.AT_END_STRING: "$",
+    op.AT_BOUNDARY: r"\b",
+}
+_REPEATS = (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT)
+
+
+def parse(regex: str, flags: int) -> list[Node]:
+    """Return Python's own parse of a regex on bytes."""
+    return list(_parser.parse(regex.encode(), flags))
+
+
+def widened(nodes: Sequence[Node]) -> bytes:
+    """Return the wider regex, without what may be left out at its ends; empty if nothing is left to look for."""
+    return _sequence(_trimmed(list(nodes))).encode()
+
+
+def byte_set(node: Node) -> frozenset[int] | None:
+    """Return the bytes that a node for a single byte may be, case ignored; None for any other node."""
+    kind, value = node
+    if kind is op.LITERAL:
+        return _both_cases([value])
+    if kind is op.NOT_LITERAL:
+        return _LINE - _both_cases([value])
+    if kind is op.ANY:
+        return _LINE
+    return _class(value) if kind is op.IN else None
+
+
+def _class(items: Sequence[Node]) -> frozenset[int]:
+    found: set[int] = set()
+    for kind, value in items:
+        if kind is op.LITERAL:
+            found.add(value)
+        elif kind is op.RANGE:
+            found |= set(range(value[0], value[1] + 1))
+        elif kind is op.CATEGORY:
+            found |= _CATEGORIES[value]
+    closed = _both_cases(found)
+    return _LINE - closed if items[0][0] is op.NEGATE else closed & _LINE
+
+
+def _both_cases(codes: Iterable[int]) -> frozenset[int]:
+    return frozenset(either for code in codes for either in (code, *bytes([code]).swapcase()))
+
+
+def _sequence(nodes: Iterable[Node]) -> str:
+    return "".join(_spelt(node) for node in nodes)
+
+
+def _spelt(node: Node) -> str:  # noqa: PLR0911 - one return per kind of node
+    kind, value = node
+    codes = byte_set(node)
+    if codes is not None:
+        return _spelt_class(codes)
+    if kind in _REPEATS:
+        least, most, inner = value
+        many = f"{{{least},}}" if most is op.MAXREPEAT else f"{{{least},{most}}}"
+        return f"(?:{_sequence(inner)}){many}"
+    if kind is op.BRANCH:
+        return f"(?:{'|'.join(_sequence(branch) for branch in value[1])})"
+    if kind is op.SUBPATTERN:
+        return f"(?:{_sequence(value[3])})"
+    if kind is op.ATOMIC_GROUP:
+        return f"(?:{_sequence(value)})"
+    if kind is op.AT:
+        return _PLACES.get(value, "")
+    if kind in (op.ASSERT, op.ASSERT_NOT):
+        return ""
+    return r"[^\n]*"  # a back reference, a condition on one, or what a later Python adds
+
+
+def _spelt_class(codes: frozenset[int]) -> str:
+    if codes == _LINE:
+        return r"[^\n]"
+    if not codes:
+        return r"[^\x00-\xff]"
+    ordered = sorted(codes)
+    starts = [code for code in ordered if code - 1 not in codes]
+    ends = [code for code in ordered if code + 1 not in codes]
+    ranges = (f"\\x{a:02x}" + (f"-\\x{z:02x}" if z > a else "") for a, z in zip(starts, ends, strict=True))
+    return f"[{''.join(ranges)}]"
+
+
+def _trimmed(nodes: list[Node]) -> list[Node]:
+    """Leave out what may be missing at either end: a match of the rest is on the same line."""
+    return _trimmed_at(0, _trimmed_at(-1, nodes))
+
+
+def _trimmed_at(end: int, nodes: Sequence[Node]) -> list[Node]:
+    left = list(nodes)
+    while left:
+        shorter = _shortest(end, left[end])
+        if shorter is not None:
+            left[end] = shorter
+            break
+        del left[end]
+    return left
+
+
+def _shortest(end: int, node: Node) -> Node | None:
+    """Return what is needed of a node at an end; None for nothing."""
+    kind, value = node
+    if kind in (op.ASSERT, op.ASSERT_NOT):
+        return None
+    if kind in _REPEATS:
+        least, _, inner = value
+        return (op.MAX_REPEAT, (least, least, inner)) if least else None
+    if kind is op.SUBPATTERN:
+        return _branch(end, [value[3]])
+    return _branch(end, value[1]) if kind is op.BRANCH else node
+
+
+def _branch(end: int, branches: Iterable[Sequence[Node]]) -> Node | None:
+    trimmed = [_trimmed_at(end, branch) for branch in branches]
+    return (op.BRANCH, (None, trimmed)) if all(trimmed) else None

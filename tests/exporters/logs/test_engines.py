@@ -1,0 +1,127 @@
+"""Both engines give what `re` gives line by line, for the patterns that ship and for any others."""
+
+import os
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporters.logs.catalogue import read_folder
+from exporters.logs.engine import Engine
+from exporters.logs.hyper import HyperscanEngine
+from exporters.logs.pattern import FLAGS, LogPattern
+from exporters.logs.plain import PlainEngine
+
+SHIPPED = read_folder()
+EXAMPLES = int(os.environ.get("ENGINE_EXAMPLES", "120"))
+ENGINES = [PlainEngine, HyperscanEngine]
+
+
+def specification(patterns: list[LogPattern], block: bytes) -> dict[int, list[tuple[int, int]]]:
+    hits: dict[int, list[tuple[int, int]]] = {}
+    start = 0
+    for line in block.split(b"\n"):
+        for index, pattern in enumerate(patterns):
+            if re.search(pattern.regex.encode(), line, FLAGS):
+                hits.setdefault(index, []).append((start, start + len(line)))
+        start += len(line) + 1
+    return hits
+
+
+def pattern(regex: str) -> LogPattern | None:
+    try:
+        return LogPattern(id="x", name="x", regex=regex, severity="info")
+    except ValueError:
+        return None
+
+
+@pytest.mark.parametrize("shipped", SHIPPED, ids=lambda shipped: shipped.id)
+@pytest.mark.parametrize("make", ENGINES)
+def test_samples(shipped: LogPattern, make: type[Engine]) -> None:
+    """Loading has checked the samples with `re`; here each engine does, in one block with all of them."""
+    lines = [*shipped.matches, *shipped.ignores]
+    assert min(len(shipped.matches), len(shipped.ignores)) >= 2
+    block = "".join(f"{line}\n" for line in lines).encode()
+    assert len(make([shipped]).scan(block).get(0, [])) == len(shipped.matches)
+
+
+def test_the_twelve() -> None:
+    assert sum(shipped.builtin for shipped in SHIPPED) == 12
+    assert len(SHIPPED) == 16
+
+
+ATOM_TEXTS = (
+    r"a b Error disk \s \S \d \w \W . [^x] [a-f] [^\d\n] \b ^ $ \Z \A \B (?=b) (?!a) (?<=a) \. \[ é \x00 []x] [\s-]"
+    r" (?:) a{,3} {,3} [[:alpha:]] (?i:E) (?-i:E) (?>ab|a)"
+)
+ATOMS = st.sampled_from([" ", *ATOM_TEXTS.split()])
+QUANTIFIERS = st.sampled_from(["", "", "", "*", "+", "?", "{2}", "{0,2}", "{1,}", "*?", "++", "?+"])
+
+
+@st.composite
+def regexes(draw: st.DrawFn, depth: int = 2) -> str:
+    parts = []
+    for _ in range(draw(st.integers(1, 4))):
+        shape = draw(st.sampled_from(["atom", "atom", "atom", "group", "branch"])) if depth else "atom"
+        if shape == "atom":
+            part = draw(ATOMS)
+        elif shape == "group":
+            part = f"({draw(regexes(depth=depth - 1))})"
+        else:
+            part = f"(?:{draw(regexes(depth=depth - 1))}|{draw(regexes(depth=depth - 1))})"
+        parts.append(part + draw(QUANTIFIERS))
+    return "".join(parts)
+
+
+PIECES = [
+    b"a",
+    b"b",
+    b"A",
+    b"x",
+    b"error",
+    b"ERROR",
+    b"disk",
+    b"full",
+    b" ",
+    b"\t",
+    b"\r",
+    b"1",
+    b".",
+    b"[",
+    b"\0",
+    b"\xff",
+]
+LINES = st.lists(
+    st.lists(st.sampled_from([*PIECES, b"\xc3\xa9", b"\x0b", b"_", b"E", b"e", b"{,3}"]), max_size=8).map(b"".join),
+    max_size=8,
+)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.lists(regexes(), min_size=1, max_size=4), LINES, st.booleans())
+def test_any_patterns_on_any_lines(made: list[str], lines: list[bytes], ended: bool) -> None:
+    patterns = [found for regex in made if (found := pattern(regex)) is not None]
+    block = b"\n".join(lines) + (b"\n" if ended else b"")
+    expected = specification(patterns, block)
+    for make in ENGINES:
+        assert make(patterns).scan(block) == expected, make.__name__
+
+
+SAMPLES = [sample for shipped in SHIPPED for sample in [*shipped.matches, *shipped.ignores]]
+WORDS = st.sampled_from([word for sample in SAMPLES for word in re.split(r"(\W+)", sample) if word])
+
+
+@settings(max_examples=EXAMPLES // 3, deadline=None)
+@given(st.lists(st.lists(WORDS, max_size=12).map("".join), max_size=30))
+def test_shipped_patterns_on_shuffled_samples(lines: list[str]) -> None:
+    block = "\n".join(lines).encode()
+    expected = specification(SHIPPED, block)
+    for make in ENGINES:
+        assert make(SHIPPED).scan(block) == expected, make.__name__
+
+
+def test_a_block_with_too_many_events_is_still_counted_right() -> None:
+    patterns = [found for regex in ("e.*x", "a+") if (found := pattern(regex))]
+    block = b"e" + b"x" * 100_000 + b"\n" + b"a" * 100_000 + b"\nnone\n"
+    assert HyperscanEngine(patterns).scan(block) == specification(patterns, block)
