@@ -103,6 +103,44 @@ def opened(folder: Place) -> Iterator[int]:
         os.close(descriptor)
 
 
+@contextmanager
+def opened_file(file: Place, flags: int = os.O_RDONLY, mode: int = 0o600) -> Iterator[int]:
+    """Open a regular file inside a root, of one name only where it will be written to, and give its descriptor.
+
+    Raises:
+        StepRefusedError: it is a symlink, no regular file, or (for writing) has another name elsewhere.
+        StepError: it is missing or cannot be opened.
+    """
+    with opened(parent_of(file)) as folder:
+        name = file.way[-1]
+        try:
+            descriptor = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode, dir_fd=folder)
+        except OSError as error:
+            if is_symlink(folder, name):
+                raise StepRefusedError(f"'{file.path}' is a symlink; name the real file") from None
+            raise StepError(f"'{file.path}' cannot be opened: {error.strerror}") from None
+    try:
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode):
+            raise StepRefusedError(f"'{file.path}' is no regular file")
+        if info.st_nlink > 1 and flags & (os.O_WRONLY | os.O_RDWR):
+            raise StepRefusedError(f"'{file.path}' has another name elsewhere (a hard link)")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def parent_of(inner: Place) -> Place:
+    """Return the folder that holds a place.
+
+    Raises:
+        StepRefusedError: the place is a root itself.
+    """
+    if not inner.way:
+        raise StepRefusedError(f"'{inner.path}' is an allowed root itself")
+    return Place(inner.root, inner.way[:-1])
+
+
 def _step_down(parent: int, name: str, walked: PurePath) -> int:
     """Open `name` in `parent` and close `parent` where that works."""
     try:
