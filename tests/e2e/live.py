@@ -46,6 +46,12 @@ class Live:
         rows = self.ask("decisions", remediation=remediation)
         return [row for row in rows if moment(row["at"], 0) >= since]
 
+    def query(self, promql: str) -> list[Row]:
+        """Ask Prometheus; return the series that have a number: NaN draws nothing."""
+        answer = self.stack.get("prometheus", "/api/v1/query", query=promql)
+        assert answer is not None, f"Prometheus refuses {promql}"
+        return [series for series in answer["data"]["result"] if series["value"][1] != "NaN"]
+
     def alerts(self) -> list[Row]:
         """Return the alerts that Alertmanager knows."""
         return self.stack.get("alertmanager", "/api/v2/alerts")
