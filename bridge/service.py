@@ -7,6 +7,7 @@ from flask import Flask
 from prometheus_client import CollectorRegistry
 
 from bridge.core import Bridge
+from bridge.ledger.store import LedgerError
 from bridge.loading import load_policy
 from bridge.observer import Observer
 from bridge.policy import Policy
@@ -45,8 +46,15 @@ class BridgeService:
         return self._app
 
     def start(self) -> None:
-        """Open the ledger and begin to decide."""
-        self.bridge.start()
+        """Open the ledger and begin to decide.
+
+        Raises:
+            ConfigError: the ledger cannot be opened.
+        """
+        try:
+            self.bridge.start()
+        except LedgerError as error:
+            raise ConfigError([Problem(str(self._file), None, "database", str(error))]) from None
 
     def reload(self) -> None:
         """Read the configuration anew; a wrong one keeps the old one and says so."""

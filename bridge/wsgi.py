@@ -5,8 +5,9 @@ The file is named by the environment variable REMEDY_CONFIG (default: remediatio
 
 import atexit
 import os
-import sys
 from pathlib import Path
+
+from gunicorn.errors import AppImportError
 
 from bridge.logs import configure_logs
 from bridge.service import BridgeService
@@ -17,7 +18,6 @@ try:
     service = BridgeService(Path(os.environ.get("REMEDY_CONFIG", "remediation.yml")))
     service.start()
 except ConfigError as wrong:
-    print(wrong, file=sys.stderr)
-    sys.exit(4)  # gunicorn's own code for an application that cannot be loaded: it does not try again
+    raise AppImportError(str(wrong)) from None  # gunicorn prints it, without a trace, and ends
 atexit.register(service.stop)
 app = service.wsgi

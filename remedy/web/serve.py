@@ -34,7 +34,11 @@ class Service(Protocol):
         """The HTTP side."""
 
     def start(self) -> None:
-        """Begin the work behind it; called once, in the worker."""
+        """Begin the work behind it; called once, in the worker.
+
+        Raises:
+            ConfigError, MissingExtra: it cannot begin; the process ends with what they say.
+        """
 
     def reload(self) -> None:
         """Read the configuration anew; a wrong one keeps the old one and says so. Never called twice at once."""
@@ -136,7 +140,10 @@ class _Application(BaseApplication):  # type: ignore[misc]
             threading.Thread(target=reload, name="reload").start()
 
         signal.signal(signal.SIGHUP, on_hup)
-        service.start()
+        try:
+            service.start()
+        except (ConfigError, MissingExtra) as wrong:
+            raise AppImportError(str(wrong)) from None
         self.systemd.ready()
 
     def _ended(self, _arbiter: object, _worker: object) -> None:
