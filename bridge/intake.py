@@ -93,7 +93,7 @@ class Intake:
         self.receipt.malformed = len(notification.malformed)
         self.receipt.decided["", Verdict.MALFORMED] += self.receipt.malformed
         for wrong in notification.malformed:
-            decisions.add_malformed(self.connection, wrong.raw, wrong.reason, self.now)
+            decisions.add_malformed(self.connection, wrong.subject, wrong.reason, self.now)
 
     def _open(self, alerts: list[Alert], sender: str) -> None:
         """Open episodes; one that may be stale (not newer than what was closed) waits until it is seen active twice."""

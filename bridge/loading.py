@@ -1,5 +1,6 @@
 """remediation.yml → `Policy`: refused whole, with everything that is wrong with it at once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -149,9 +150,11 @@ class _Checker:
                 self.found.append(self.document.problem((*path, i), str(wrong)))
         return tuple(parsed)
 
-    def _template(self, text: str | None, path: KeyPath) -> None:
+    def _template(
+        self, text: str | None, path: KeyPath, check: Callable[[str], None] = templates.check_template
+    ) -> None:
         try:
-            templates.check_template(text or "")
+            check(text or "")
         except ValueError as wrong:
             self.found.append(self.document.problem(path, str(wrong)))
 
@@ -184,7 +187,7 @@ class _Checker:
         """Check a step's fields; what labels will fill is checked by the same model when they have."""
         filled_later = set(_template_paths(fields))
         for at in filled_later:
-            self._template(_value_at(fields, at), path + at)
+            self._template(_value_at(fields, at), path + at, templates.check_field)
         try:
             action = kind.model_validate(fields)
         except ValidationError as invalid:

@@ -48,7 +48,7 @@ def parse_matcher(text: str) -> Matcher:
         return Matcher(name, op, value)
     try:
         return Matcher(name, op, value, re.compile(value, re.DOTALL))
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"{text!r} holds a wrong regular expression: {error}") from None
 
 

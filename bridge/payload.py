@@ -15,6 +15,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 MAX_LABELS = 128
 MAX_LABEL_BYTES = 64 * 1024
 _NEVER = "0001-01-01T00:00:00Z"
+_LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+_SUBJECT_SHOWN, _REASON_SHOWN = 2000, 300
+"""Characters that are kept of what is malformed, and of why."""
 _FNV_OFFSET, _FNV_PRIME, _MASK = 14695981039346656037, 1099511628211, 2**64 - 1
 
 
@@ -23,11 +26,28 @@ class NotAPayloadError(Exception):
 
 
 def _timestamp(value: object) -> object:
-    """Read RFC 3339 as unix seconds; Go's zero time is None."""
-    if value is None or value == _NEVER or not isinstance(value, str):
-        return None if value == _NEVER else value
+    """Read RFC 3339 as unix seconds; Go's zero time is None. What is no time that can be shown again is refused."""
+    if value is None or value == _NEVER:
+        return None
+    if not isinstance(value, str):
+        raise ValueError("a time is text such as 2026-11-21T07:48:25Z")  # noqa: TRY004 - as pydantic wants it
     moment = datetime.fromisoformat(value)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if not 0 <= seconds <= _LATEST:
+        raise ValueError("a time lies between the years 1970 and 9999")
+    return seconds
+
+
+def _unicode(text: str) -> str:
+    """JSON can spell half of a surrogate pair, which no encoding takes."""
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise ValueError("holds half of a surrogate pair, which is no character")
+    return text
+
+
+def _nothing(value: object) -> object:
+    """Go spells an empty map null."""
+    return {} if value is None else value
 
 
 def _bounded(labels: dict[str, str]) -> dict[str, str]:
@@ -35,13 +55,15 @@ def _bounded(labels: dict[str, str]) -> dict[str, str]:
         raise ValueError("an alert has at least one label")
     if len(labels) > MAX_LABELS:
         raise ValueError(f"{len(labels)} labels are more than {MAX_LABELS}")
-    if sum(len(k) + len(v) for k, v in labels.items()) > MAX_LABEL_BYTES:
+    if sum(len(k.encode()) + len(v.encode()) for k, v in labels.items()) > MAX_LABEL_BYTES:
         raise ValueError(f"the labels are longer than {MAX_LABEL_BYTES} bytes")
     return labels
 
 
 Timestamp = Annotated[float, BeforeValidator(_timestamp)]
-Labels = Annotated[dict[str, str], AfterValidator(_bounded)]
+Text = Annotated[str, AfterValidator(_unicode)]
+Labels = Annotated[dict[Text, Text], AfterValidator(_bounded)]
+Annotations = Annotated[dict[Text, Text], BeforeValidator(_nothing)]
 
 
 class Alert(BaseModel):
@@ -51,11 +73,11 @@ class Alert(BaseModel):
 
     status: Literal["firing", "resolved"]
     labels: Labels
-    annotations: dict[str, str] = Field(default_factory=dict)
+    annotations: Annotations = Field(default_factory=dict)
     starts_at: Timestamp = Field(alias="startsAt")
     ends_at: Annotated[float | None, BeforeValidator(_timestamp)] = Field(default=None, alias="endsAt")
-    generator_url: str = Field(default="", alias="generatorURL")
-    fingerprint: str = Field(default="", pattern=r"^[0-9a-zA-Z]{0,64}$")
+    generator_url: Text = Field(default="", alias="generatorURL")
+    fingerprint: str | None = Field(default=None, pattern=r"^[0-9a-zA-Z]{0,64}$")
 
     @property
     def identity(self) -> str:
@@ -67,8 +89,22 @@ class Alert(BaseModel):
 class Malformed:
     """One element that is no alert: recorded, so that a 400 does not bring its whole group back for ever."""
 
-    raw: Any
+    subject: str
+    """What came, as JSON; its beginning if it is long."""
     reason: str
+
+    @classmethod
+    def of(cls, raw: Any, invalid: ValidationError) -> "Malformed":
+        """Keep what a person needs to find the sender; all of it is bounded and can be stored, whatever came."""
+        try:
+            subject = json.dumps(raw, sort_keys=True)
+        except (RecursionError, ValueError):
+            subject = "nested too deeply to be shown"
+        first = invalid.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "alert"
+        why = first["msg"].removeprefix("Value error, ")
+        reason = f"{where}: {why}".encode("utf-8", "replace").decode().replace("\0", " ")
+        return cls(subject[:_SUBJECT_SHOWN], reason[:_REASON_SHOWN])
 
 
 @dataclass(frozen=True)
@@ -88,9 +124,9 @@ class _Envelope(BaseModel):
 
     version: Literal["4"]
     alerts: list[Any]
-    receiver: str = ""
-    external_url: str = Field(default="", alias="externalURL")
-    group_key: str = Field(default="", alias="groupKey")
+    receiver: Text = ""
+    external_url: Text = Field(default="", alias="externalURL")
+    group_key: Text = Field(default="", alias="groupKey")
     truncated: int = Field(default=0, alias="truncatedAlerts")
 
 
@@ -110,7 +146,7 @@ def parse_notification(body: bytes) -> Notification:
         envelope = _Envelope.model_validate(data)
     except ValidationError as invalid:
         first = invalid.errors()[0]
-        raise NotAPayloadError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise NotAPayloadError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:_REASON_SHOWN]) from None
     notification = Notification(
         envelope.external_url, envelope.receiver, envelope.group_key, envelope.truncated, alerts=[], malformed=[]
     )
@@ -118,9 +154,7 @@ def parse_notification(body: bytes) -> Notification:
         try:
             notification.alerts.append(Alert.model_validate(raw))
         except ValidationError as invalid:
-            first = invalid.errors(include_url=False, include_input=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            notification.malformed.append(Malformed(raw, f"{where or 'alert'}: {first['msg']}"))
+            notification.malformed.append(Malformed.of(raw, invalid))
     return notification
 
 

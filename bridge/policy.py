@@ -78,7 +78,10 @@ class Remediation:
         if not host:
             return ""
         about = [labels[name] for name in _about(labels) if labels.get(name)]
-        return "/".join([host, *about])
+        try:
+            return templates.acceptable("/".join([host, *about]), "the target")
+        except templates.TemplateValueError:
+            return ""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError
+from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from remedy.config.problems import did_you_mean
 
 MAX_VALUE = 1024
 """Characters that a rendered value may have."""
@@ -27,8 +30,14 @@ def host_of(address: str) -> str:
     return name if colon and port.isdigit() and ":" not in name else address
 
 
+class _NoLabel(StrictUndefined):
+    @property
+    def _undefined_message(self) -> str:
+        return f"the alert has no label {self._undefined_name!r}"
+
+
 def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    environment = ImmutableSandboxedEnvironment(undefined=_NoLabel, autoescape=False)
     environment.globals.clear()
     environment.filters = {
         name: environment.filters[name] for name in ("lower", "upper", "replace", "default", "trim", "truncate")
@@ -38,6 +47,23 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
 
 _ENVIRONMENT = _environment()
+_NAMES = ("labels",)
+
+
+class _Labels:
+    """What a template sees: labels and nothing else. A dict's own methods would hide a label named `values`."""
+
+    def __init__(self, labels: Mapping[str, str]) -> None:
+        self.__labels = labels
+
+    def __getitem__(self, name: str) -> str:
+        return self.__labels[name]
+
+    def __str__(self) -> str:
+        raise TypeError("name one of them, such as labels.instance")
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.__labels
 
 
 def is_template(value: object) -> bool:
@@ -46,15 +72,29 @@ def is_template(value: object) -> bool:
 
 
 def check_template(text: str) -> None:
-    """See that a template can be parsed.
+    """See that a template can be used: its syntax, its filters, and that it asks for labels alone.
 
     Raises:
         ValueError: it cannot.
     """
     try:
-        _ENVIRONMENT.parse(text)
-    except TemplateError as error:
-        raise ValueError(f"{text!r} is no template: {error}") from None
+        unknown = find_undeclared_variables(_ENVIRONMENT.parse(text)).difference(_NAMES)
+        _ENVIRONMENT.from_string(text)
+    except (TemplateError, RecursionError) as error:
+        raise ValueError(f"{text!r} is no template: {_first_line(error)}") from None
+    for name in sorted(unknown):
+        raise ValueError(f"{text!r} asks for {name!r}, which is not there{did_you_mean(name, _NAMES)}")
+
+
+def check_field(text: str) -> None:
+    """See that a template can be used for a step's field.
+
+    Raises:
+        ValueError: it cannot, or what comes out would always look like an option.
+    """
+    check_template(text)
+    if is_template(text) and text.startswith("-"):
+        raise ValueError(f"{text!r}: what labels fill may not begin with '-'; give option and value as two elements")
 
 
 def render(text: str, labels: Mapping[str, str]) -> str:
@@ -66,13 +106,22 @@ def render(text: str, labels: Mapping[str, str]) -> str:
     if not is_template(text):
         return text
     try:
-        value = _ENVIRONMENT.from_string(text).render(labels=dict(labels))
-    except TemplateError as error:
+        value = _ENVIRONMENT.from_string(text).render(labels=_Labels(labels))
+    except Exception as error:  # noqa: BLE001 - an expression can go wrong in any way; all of them are the template's
         raise TemplateValueError(f"{text!r} cannot be filled: {error}") from None
+    return acceptable(value, text)
+
+
+def acceptable(value: str, source: str) -> str:
+    """Return a value that came from labels, if it is short and plain; `source` says where it came from.
+
+    Raises:
+        TemplateValueError: it is too long or holds control or format characters.
+    """
     if len(value) > MAX_VALUE:
-        raise TemplateValueError(f"{text!r} gives {len(value)} characters, more than {MAX_VALUE}")
+        raise TemplateValueError(f"{source!r} gives {len(value)} characters, more than {MAX_VALUE}")
     if any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in value):
-        raise TemplateValueError(f"{text!r} gives control or format characters")
+        raise TemplateValueError(f"{source!r} gives control or format characters")
     return value
 
 
@@ -92,3 +141,7 @@ def render_fields(value: Any, labels: Mapping[str, str]) -> Any:
     if filled.startswith("-"):
         raise TemplateValueError(f"{value!r} gives {filled[:20]!r}, which looks like an option")
     return filled
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]
