@@ -58,6 +58,7 @@ class Bridge:
         """Take the policy; `observer` stands in for the Prometheus of the configuration."""
         self.policy = policy
         self.metrics = Metrics(registry)
+        self.metrics.expect(policy.remediations)
         self.metrics.reload_successful.set(1)
         registry.register(StateCollector(self._state))
         self._given_observer, self._clock = observer, clock
@@ -125,6 +126,7 @@ class Bridge:
     def adopt(self, policy: Policy) -> None:
         """Go on with another policy; a run under way keeps the one it started with."""
         self.policy = policy
+        self.metrics.expect(policy.remediations)
         self.metrics.reload_successful.set(1)
         if self._parts is not None:
             self._parts.dispatcher.wake()

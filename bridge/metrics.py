@@ -7,6 +7,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from bridge.gates import Verdict
+from bridge.ledger.runs import Outcome
+from bridge.policy import Remediation
+
 _RUN_SECONDS = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800)
 _DELAY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300)
 
@@ -61,6 +65,18 @@ class Metrics:
             "1 when the configuration that was read last is the one in use.",
             registry=registry,
         )
+
+    def expect(self, remediations: Iterable[Remediation]) -> None:
+        """Begin at 0 what they will count: `increase()` takes a counter's first sample for its beginning."""
+        for remediation in remediations:
+            self.run_duration.labels(remediation.name)
+            for outcome in Outcome:
+                self.runs.labels(remediation.name, outcome)
+            for verdict in Verdict:
+                self.decisions.labels(remediation.name, verdict)
+            for notifier in {name for level in remediation.escalate for name in level.to}:
+                for result in ("delivered", "failed", "dead"):
+                    self.escalations.labels(remediation.name, notifier, result)
 
     def count(self, decided: Mapping[tuple[str, str], int], ended: Mapping[tuple[str, str], int]) -> None:
         """Count decisions and ends of runs, by remediation and word."""
