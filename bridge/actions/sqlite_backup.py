@@ -1,0 +1,111 @@
+"""Copy a SQLite database while it is in use."""
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from bridge.actions.base import Action, Allow, StepContext, StepError
+from bridge.actions.host.fields import AbsolutePath
+from bridge.actions.host.folders import opened, place, place_refusal
+from bridge.actions.host.sizes import spell_size
+from bridge.actions.host.sqlite import database, problems
+
+_PAGES_AT_ONCE = 1000
+
+
+class SqliteBackup(Action):
+    """Copy a SQLite database with SQLite's own online backup, while others read and write it.
+
+    **Changes**: makes `NAME-YYYYmmddTHHMMSSZ.db` in `to`, readable by the bridge's user alone, and deletes the oldest
+    copies beyond `keep`. **Needs** database and folder in `allow.roots`, and room for the copy. **Idempotent**: yes.
+    **Backed up**: nothing, since it is the backup. The copy is checked before it gets its name.
+
+    Example:
+        - sqlite_backup: {database: /srv/itsm/data/itsm.db, to: /srv/itsm/backups, keep: 7}
+    """
+
+    idempotent: ClassVar[bool] = True
+
+    database: AbsolutePath
+    """The file, inside an allowed root."""
+    to: AbsolutePath
+    """The folder for the copies, inside an allowed root."""
+    keep: Annotated[int, Field(ge=1, le=10_000)] = 7
+    """How many copies stay."""
+
+    def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:
+        """Yield what no root holds."""
+        for field, path in (("database", self.database), ("to", self.to)):
+            why = place_refusal(path, allow)
+            if why:
+                yield field, why
+
+    def plan(self, context: StepContext) -> str:
+        """Say what is copied where to."""
+        del context
+        return f"copy {self.database} into {self.to}, where {self.keep} copies stay"
+
+    def run(self, context: StepContext) -> str:
+        """Copy it, check the copy, name it."""
+        name = f"{self.database.stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db"
+        with opened(place(self.to, context.allow)) as folder:
+            unfinished = f".{name}.unfinished"
+            try:
+                self._copy(f"/proc/self/fd/{folder}/{unfinished}", folder, unfinished, context)
+                os.rename(unfinished, name, src_dir_fd=folder, dst_dir_fd=folder)
+                os.fsync(folder)
+            except BaseException:
+                _delete(unfinished, folder)
+                raise
+            size = os.stat(name, dir_fd=folder).st_size
+            gone = self._delete_oldest(folder)
+        return f"copied {self.database} to {self.to / name} ({spell_size(size)}); {gone} older copies were deleted"
+
+    def _copy(self, path: str, folder: int, name: str, context: StepContext) -> None:
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder))
+        try:
+            with (
+                database(self.database, context, read_only=True) as source,
+                closing(sqlite3.connect(path, isolation_level=None)) as copy,
+            ):
+                _room(source, folder)
+                source.backup(copy, pages=_PAGES_AT_ONCE, progress=lambda *_: context.pause(0))
+                copy.execute("PRAGMA journal_mode=DELETE")
+                damaged = problems(copy)
+        except sqlite3.Error as error:
+            raise StepError(f"the copy of {self.database} could not be written: {error}") from None
+        if damaged:
+            raise StepError(f"{self.database} is damaged, and so is its copy: {damaged[0]}")
+        with open(name, "rb", opener=lambda file, flags: os.open(file, flags, dir_fd=folder)) as written:
+            os.fsync(written.fileno())
+
+    def _delete_oldest(self, folder: int) -> int:
+        copies = sorted(name for name in os.listdir(folder) if self._is_copy(name))
+        surplus = copies[: -self.keep]
+        for name in surplus:
+            _delete(name, folder)
+        return len(surplus)
+
+    def _is_copy(self, name: str) -> bool:
+        return re.fullmatch(re.escape(self.database.stem) + r"-[0-9]{8}T[0-9]{6}Z\.db", name) is not None
+
+
+def _room(source: sqlite3.Connection, folder: int) -> None:
+    (pages,), (size,) = (source.execute(f"PRAGMA {key}").fetchone() for key in ("page_count", "page_size"))
+    file_system = os.fstatvfs(folder)
+    free = file_system.f_bavail * file_system.f_frsize
+    if free < pages * size:
+        raise StepError(f"there is no room for the copy: {spell_size(free)} free, {spell_size(pages * size)} needed")
+
+
+def _delete(name: str, folder: int) -> None:
+    try:
+        os.unlink(name, dir_fd=folder)
+    except FileNotFoundError:
+        return
