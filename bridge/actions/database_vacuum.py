@@ -1,9 +1,11 @@
 """Give back the room that deleted rows leave in a database."""
 
 import os
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import StringConstraints, model_validator
 
@@ -17,6 +19,7 @@ from remedy.config.extras import MissingExtra, require
 TableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?$")]
 _LOCK_SECONDS = 5
 _CONNECT_SECONDS = 10
+_LOOK_AT_STOP_SECONDS = 0.2
 
 
 class DatabaseVacuum(Action):
@@ -95,13 +98,14 @@ class DatabaseVacuum(Action):
             raise StepError(f"{self.postgresql_file} holds no connection string of PostgreSQL") from None
         names = [psycopg.sql.Identifier(*table.split(".")) for table in self.tables]
         statement = psycopg.sql.SQL("VACUUM (ANALYZE) {}").format(psycopg.sql.SQL(", ").join(names))
-        with connection:
+        with connection, _cancelled_on_stop(connection, context):
             connection.add_notice_handler(lambda notice: context.output.say(str(notice.message_primary)))
             try:
                 connection.execute(f"SET lock_timeout = '{_LOCK_SECONDS}s'")
                 connection.execute(f"SET statement_timeout = {int(context.remaining() * 1000)}")
                 connection.execute(statement)
             except psycopg.errors.QueryCanceled:
+                context.pause(0)
                 raise StepTimeoutError("PostgreSQL did not finish in time") from None
             except psycopg.Error as error:
                 raise StepError(f"PostgreSQL: {str(error).splitlines()[0]}") from None
@@ -109,9 +113,32 @@ class DatabaseVacuum(Action):
 
     def _connection_string(self) -> str:
         try:
-            return Path(str(self.postgresql_file)).read_text(encoding="utf-8").strip()
+            text = Path(str(self.postgresql_file)).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise StepError(f"{self.postgresql_file} cannot be read: {type(error).__name__}") from None
+        if not text:
+            raise StepError(f"{self.postgresql_file} holds no connection string of PostgreSQL: it is empty")
+        return text
+
+
+@contextmanager
+def _cancelled_on_stop(connection: Any, context: StepContext) -> Iterator[None]:
+    """Let the bridge's end cancel what the server is doing for this connection."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_LOOK_AT_STOP_SECONDS):
+            if context.stop.is_set():
+                connection.cancel()
+                return
+
+    watcher = threading.Thread(target=watch, name="cancel-on-stop", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
 
 
 def _room(file: Path, needed: int) -> None:

@@ -1,0 +1,101 @@
+"""`database_vacuum` on a real PostgreSQL of our own, on a socket in a folder of its own."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bridge.actions.base import StepError, StepTimeoutError
+from bridge.actions.database_vacuum import DatabaseVacuum
+from tests.bridge.actions.conftest import MakeContext
+
+psycopg = pytest.importorskip("psycopg")
+_PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+
+
+@pytest.fixture(scope="module")
+def dsn() -> Iterator[str]:
+    """Start a server and give its connection string."""
+    if not _PROGRAMS:
+        pytest.skip("there is no PostgreSQL server on this machine (apt-get install postgresql)")
+    user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+    as_user = {"user": user, "group": pwd.getpwnam(user).pw_gid} if os.geteuid() == 0 else {}
+    folder = Path(tempfile.mkdtemp(prefix="remedy-postgresql-"))
+    shutil.chown(folder, user)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder, **as_user}
+    data = folder / "data"
+    subprocess.run(
+        [_PROGRAMS[-1] / "initdb", "-D", data, "-A", "trust", "-U", "remedy", "--no-sync"], check=True, **quiet
+    )
+    control = [_PROGRAMS[-1] / "pg_ctl", "-D", data, "-w", "-s"]
+    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
+    subprocess.run([*control, "-o", options, "-l", folder / "log", "start"], check=True, **quiet)
+    try:
+        yield f"host={folder} user=remedy dbname=postgres"
+    finally:
+        subprocess.run([*control, "-m", "immediate", "stop"], check=True, **quiet)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def file(dsn: str, home: Path) -> Path:
+    """Write the connection string into a secret file, and make a table with dead rows."""
+    with psycopg.connect(dsn, autocommit=True) as db:
+        db.execute("DROP TABLE IF EXISTS tickets")
+        db.execute("CREATE TABLE tickets AS SELECT generate_series(1, 10000) AS id")
+        db.execute("DELETE FROM tickets WHERE id > 10")
+    secret = home / "dsn"
+    secret.write_text(dsn + "\n")
+    return secret
+
+
+def test_dead_rows_go(file: Path, dsn: str, make_context: MakeContext) -> None:
+    said = DatabaseVacuum(postgresql_file=file, tables=("public.tickets",)).run(make_context())
+    assert said == "vacuumed and analysed public.tickets"
+    with psycopg.connect(dsn) as db:
+        assert db.execute("SELECT reltuples FROM pg_class WHERE relname = 'tickets'").fetchone() == (10.0,)
+
+
+def test_all_tables(file: Path, make_context: MakeContext) -> None:
+    assert DatabaseVacuum(postgresql_file=file).run(make_context()) == "vacuumed and analysed all tables"
+
+
+def test_a_lock_that_others_hold(file: Path, dsn: str, make_context: MakeContext) -> None:
+    with psycopg.connect(dsn) as holder:
+        holder.execute("LOCK TABLE tickets IN SHARE UPDATE EXCLUSIVE MODE")
+        with pytest.raises(StepTimeoutError, match="in time"):
+            DatabaseVacuum(postgresql_file=file, tables=("tickets",)).run(make_context(seconds=1))
+
+
+def test_the_bridges_end(file: Path, dsn: str, make_context: MakeContext) -> None:
+    context = make_context(seconds=4)
+    with psycopg.connect(dsn) as holder:
+        holder.execute("LOCK TABLE tickets IN SHARE UPDATE EXCLUSIVE MODE")
+        threading.Timer(0.3, context.stop.set).start()
+        with pytest.raises(StepError, match="stopping"):
+            DatabaseVacuum(postgresql_file=file, tables=("tickets",)).run(context)
+
+
+@pytest.mark.parametrize(
+    ("keys", "text", "why"),
+    [
+        ({"tables": ("nothere",)}, None, "does not exist"),
+        ({}, "host=/nonexistent user=remedy", "PostgreSQL: "),
+        ({}, "password=hunter2 nonsense", "holds no connection string"),
+        ({}, "", "it is empty"),
+    ],
+)
+def test_failures_have_their_names(
+    keys: dict[str, object], text: str | None, why: str, file: Path, make_context: MakeContext
+) -> None:
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(StepError, match=why) as failed:
+        DatabaseVacuum.model_validate({"postgresql_file": file, **keys}).run(make_context())
+    assert "hunter2" not in str(failed.value)
