@@ -69,7 +69,7 @@ def test_all_tables(file: Path, make_context: MakeContext) -> None:
 def test_a_lock_that_others_hold(file: Path, dsn: str, make_context: MakeContext) -> None:
     with psycopg.connect(dsn) as holder:
         holder.execute("LOCK TABLE tickets IN SHARE UPDATE EXCLUSIVE MODE")
-        with pytest.raises(StepTimeoutError, match="in time"):
+        with pytest.raises(StepTimeoutError):
             DatabaseVacuum(postgresql_file=file, tables=("tickets",)).run(make_context(seconds=1))
 
 
