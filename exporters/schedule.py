@@ -16,8 +16,9 @@ from exporters.clock import Clock
 RETRY_SECONDS = 15.0
 _GRACE = 0.5
 """Seconds after its timeout in which a check may still say by itself what it waited for."""
-_CONCURRENT = 32
-"""Runs at the same time, those that were given up not counted."""
+_STARTING = 32
+"""Runs at the same time that are younger than a second; what takes longer waits for something, and takes no place."""
+_YOUNG_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,11 @@ class Schedule:
             self._changed.notify()
         self._thread.join()
 
+    def wake(self) -> None:
+        """Look at the clock again now."""
+        with self._changed:
+            self._changed.notify()
+
     def standings(self) -> dict[str, Standing]:
         """Return how every check stands, by name."""
         with self._changed:
@@ -144,29 +150,26 @@ class Schedule:
         with self._changed:
             while not self._stopping:
                 now = self._clock.monotonic()
-                next_end = self._give_up(now)
+                self._give_up(now)
                 next_start = self._begin(now)
-                soonest = min(next_end, next_start)
+                soonest = min([next_start, *(task.gives_up_at for task in self._running.values())])
                 self._changed.wait(None if soonest == float("inf") else max(0.0, soonest - self._clock.monotonic()))
 
-    def _give_up(self, now: float) -> float:
-        """End the runs whose time is up; return when the next one's will be."""
-        soonest = float("inf")
+    def _give_up(self, now: float) -> None:
+        """End the runs whose time is up."""
         for name, task in list(self._running.items()):
-            if now < task.gives_up_at:
-                soonest = min(soonest, task.gives_up_at)
-                continue
-            del self._running[name]
-            task.number, task.hanging = None, True
-            run = Run(task.started_at, now - task.began, _gave_up(task.check.timeout.total_seconds()))
-            self._record(name, task, run)
-        return soonest
+            if now >= task.gives_up_at:
+                del self._running[name]
+                task.number, task.hanging = None, True
+                run = Run(task.started_at, now - task.began, _gave_up(task.check.timeout.total_seconds()))
+                self._record(name, task, run)
 
     def _begin(self, now: float) -> float:
-        """Start what is due, as far as there is room; return when the next one is due."""
+        """Start what is due, as far as there is room; return when the next one can be started."""
         while self._due and self._due[0][0] <= now:
-            if len(self._running) >= _CONCURRENT:
-                return float("inf")  # whichever ends first wakes us
+            young = [task.began for task in self._running.values() if now - task.began < _YOUNG_SECONDS]
+            if len(young) >= _STARTING:
+                return min(young) + _YOUNG_SECONDS  # or when one ends, which wakes us
             due, _, name = heapq.heappop(self._due)
             task = self._tasks[name]
             if due != task.due or name in self._running:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from exporters.logs.files import is_relative, relatives
-from exporters.logs.position import FileId, Known, Position
+from exporters.logs.position import FileId, Known, Position, file_id
 from exporters.logs.tail import Tail
 
 _COMPARED = 64 * 1024
@@ -21,7 +21,7 @@ def is_copy(path: Path, fd: int, tails: Iterable[Tail]) -> bool:
     )
 
 
-def copies_of(path: Path, position: Position, known: Mapping[FileId, Known]) -> list[Path]:
+def copies_of(path: Path, position: Position, known: Mapping[FileId, Known]) -> list[tuple[FileId, Path]]:
     """Return the copies of a file that was read up to a position, those that hold all of that first, the newest first.
 
     What was read already under its own name is none.
@@ -35,11 +35,11 @@ def copies_of(path: Path, position: Position, known: Mapping[FileId, Known]) -> 
         except OSError:
             continue
         try:
-            if position.head.end and position.head.holds(fd):
-                found.append((position.holds(fd), changed, beside))
+            if file_id(os.fstat(fd)) == key and position.head.end and position.head.holds(fd):
+                found.append((position.holds(fd), changed, key, beside))
         finally:
             os.close(fd)
-    return [beside for _, _, beside in sorted(found, reverse=True)]
+    return [(key, beside) for _, _, key, beside in sorted(found, reverse=True)]
 
 
 def _held(tail: Tail, fd: int) -> bool:

@@ -24,6 +24,8 @@ _HOLD_SECONDS = 3600.0
 """How long a file that was rotated is held for a writer that has not noticed."""
 _HOLD_DELETED_SECONDS = 30.0
 """The same for one that was deleted: as long as it is held, its space is not free."""
+_LOOKS = 5
+"""How often a file is looked for in a folder that is being rotated at that moment."""
 
 
 class Source:
@@ -87,24 +89,23 @@ class Source:
             return
         lost = []
         for key, known in list(self._known.items()):
-            path = here.get(key) or moved_to(known.path, key)
-            # An empty file is like any other: by it nothing can be known again.
-            if path is None or not known.position.known_again or not _is_still(path, known.position):
-                change.totals["truncations"] += path == known.path and known.position.offset > 0
+            path = _found_again(key, known, here.get(key))
+            if path is None:
+                change.totals["truncations"] += here.get(key) == known.path and known.position.offset > 0
                 self._forget(key, change)
                 lost.append(known)
             elif key not in here:
-                self._hold(path, known.path, known, now, change)
+                self._hold(key, path, known, now, change)
         for known in lost:
             if not known.position.ignored:
                 self._recover(known.path, known.position, now, change)
 
-    def _hold(self, path: Path, origin: Path, known: Known, now: float, change: Change) -> None:
+    def _hold(self, key: FileId, path: Path, known: Known, now: float, change: Change) -> None:
         """Go on with a file that is known, wherever it is now."""
-        tail = None if known.position.ignored else self._open(path, known.position, change)
+        tail = None if known.position.ignored else self._open(key, path, known.position, change)
         if tail is None:
             return
-        tail.path, tail.left_at = origin, None if path == origin else now
+        tail.path, tail.left_at = known.path, None if path == known.path else now
         if path != known.path and not known.left:
             change.totals["rotations"] += 1
         self._keep(tail, change)
@@ -130,7 +131,7 @@ class Source:
     def _adopt(self, key: FileId, path: Path, now: float, change: Change) -> None:
         """Begin to read a file that has come to be named by the path."""
         known = self._known.get(key)
-        if known is not None and not _is_still(path, known.position):
+        if known is not None and _found_again(key, known, path) is None:
             self._forget(key, change)  # another file has got the inode of one that is gone
             known = None
         if known is None and not _size(path) and any(is_relative(path, tail.path) for tail in self._tails.values()):
@@ -140,27 +141,26 @@ class Source:
         if not self._begun:
             self._adopt_first(key, path, change)
         elif known is not None and not known.position.ignored:
-            origin = known.path if is_relative(path, known.path) else path
-            self._hold(path, origin, known, now, change)
+            self._hold(key, path, known, now, change)
         else:
-            self._adopt_later(path, known, now, change)
+            self._adopt_later(key, path, known, now, change)
 
     def _adopt_first(self, key: FileId, path: Path, change: Change) -> None:
-        tail = self._open(path, Position(), change)
+        tail = self._open(key, path, Position(), change)
         if tail is None:  # what is in it by now is as little ours as in the others
             self._remember(key, Known(path, Position(_size(path))), change)
             return
         tail.position = first_position(tail.fd, self._settings.start_at, self._engine, self._ids)
         self._keep(tail, change)
 
-    def _adopt_later(self, path: Path, known: Known | None, now: float, change: Change) -> None:
+    def _adopt_later(self, key: FileId, path: Path, known: Known | None, now: float, change: Change) -> None:
         start = replace(known.position, ignored=False) if known and known.position.offset else Position()
-        tail = self._open(path, start, change)
+        tail = self._open(key, path, start, change)
         if tail is None:
             return
         if is_copy(path, tail.fd, self._tails.values()):
             self._drop(tail)
-            self._set_aside(path, 0, change)
+            self._set_aside(tail.id, path, 0, change)
             return
         self._keep(tail, change)
         self._adopt_generations(tail.path, now, change)
@@ -170,12 +170,12 @@ class Source:
         for key, (beside, _) in relatives(path).items():
             if key in self._known or key in self._tails:
                 continue
-            tail = self._open(beside, Position(), change)
+            tail = self._open(key, beside, Position(), change)
             if tail is None:
                 continue
             if is_copy(beside, tail.fd, self._tails.values()):
                 self._drop(tail)
-                self._set_aside(beside, 0, change)
+                self._set_aside(key, beside, 0, change)
                 continue
             tail.path, tail.left_at = path, now
             self._keep(tail, change)
@@ -190,15 +190,15 @@ class Source:
 
     def _recover(self, path: Path, position: Position, now: float, change: Change) -> None:
         """Find what was not yet read of a file that is gone or was emptied: it may stand in a copy."""
-        for number, beside in enumerate(copies_of(path, position, self._known)):
-            copy = self._open(beside, position, change) if number == 0 else None
+        for number, (key, beside) in enumerate(copies_of(path, position, self._known)):
+            copy = self._open(key, beside, position, change) if number == 0 else None
             if copy is not None and position.holds(copy.fd):
                 copy.path, copy.left_at = path, now
                 self._keep(copy, change)
                 continue
             if copy is not None:
                 self._drop(copy)
-            self._set_aside(beside, 0, change)
+            self._set_aside(key, beside, 0, change)
 
     def _read_all(self, now: float, change: Change, samples: dict[str, list[bytes]], *, flush: bool) -> None:
         for tail in list(self._tails.values()):
@@ -238,7 +238,7 @@ class Source:
                 if deleted:
                     self._forget(key, change)
 
-    def _open(self, path: Path, position: Position, change: Change) -> Tail | None:
+    def _open(self, key: FileId, path: Path, position: Position, change: Change) -> Tail | None:
         """Hold a file open; None if it cannot be opened, which is tried again at the next look."""
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -248,7 +248,7 @@ class Source:
             change.totals["errors"] += 1
             return None
         tail = Tail(path, fd, position)
-        if tail.id in self._tails:  # it changed its name while we looked
+        if tail.id != key or key in self._tails:  # names have changed while we looked
             tail.close()
             return None
         self._tails[tail.id] = tail
@@ -258,12 +258,12 @@ class Source:
         """What is there before we begin and is no log by itself is none of ours, then or later."""
         for key, (path, _) in generations(self._settings.path).items():
             if key not in self._known and key not in self._tails:
-                self._set_aside(path, _size(path), change)
+                self._set_aside(key, path, _size(path), change)
 
-    def _set_aside(self, path: Path, offset: int, change: Change) -> None:
+    def _set_aside(self, key: FileId, path: Path, offset: int, change: Change) -> None:
         with suppress(OSError), path.open("rb") as file:
-            key = file_id(os.fstat(file.fileno()))
-            self._remember(key, Known(path, set_aside(file.fileno(), offset)), change)
+            if file_id(os.fstat(file.fileno())) == key and key not in self._tails:
+                self._remember(key, Known(path, set_aside(file.fileno(), offset)), change)
 
     def _drop(self, tail: Tail) -> None:
         del self._tails[tail.id]
@@ -289,9 +289,16 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _is_still(path: Path, position: Position) -> bool:
-    try:
-        with path.open("rb") as file:
-            return position.holds(file.fileno())
-    except OSError:
-        return False
+def _found_again(key: FileId, known: Known, path: Path | None) -> Path | None:
+    """Return where a known file is now, if it is still what was read; names may change while we look."""
+    for _ in range(_LOOKS):
+        path = path or moved_to(known.path, key)
+        if path is None:
+            continue
+        with suppress(OSError), path.open("rb") as file:
+            if file_id(os.fstat(file.fileno())) == key:
+                # An empty file is like any other: by it nothing can be known again.
+                same = known.position.known_again and known.position.holds(file.fileno())
+                return path if same else None
+        path = None
+    return None
