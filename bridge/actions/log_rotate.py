@@ -1,0 +1,202 @@
+"""Rotate logs that have grown too large."""
+
+import gzip
+import os
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from bridge.actions.base import Action, Allow, StepContext
+from bridge.actions.host.fields import AbsolutePath, FileGlob
+from bridge.actions.host.folders import Place, opened, opened_file, parent_of, place, place_refusal
+from bridge.actions.host.sizes import Size, spell_size
+from bridge.actions.host.sweep import Search, find
+from bridge.actions.host.writers import is_written
+
+_CHUNK = 1024 * 1024
+
+
+class Method(StrEnum):
+    """How a log is set aside."""
+
+    RENAME = "rename"
+    COPYTRUNCATE = "copytruncate"
+
+
+class LogRotate(Action):
+    """Set logs aside that have grown too large: `app.log` becomes `app.log.1`, that becomes `app.log.2.gz`, and so on.
+
+    **Changes**: renames the logs, makes new empty ones with the same owner and mode, compresses older ones and deletes
+    those beyond `keep`. **Needs** the logs in `allow.roots`, and leave to write there. **Idempotent**: yes; a rotation
+    that was interrupted is taken up again. **Backed up**: nothing.
+
+    With `rename` no line is lost: a writer goes on in `app.log.1` until it opens its log anew (a `process_signal` step
+    after this one tells it to), and what somebody still writes is not compressed. `copytruncate` is for writers that
+    never do that; lines written between the copy and the cut are lost, so prefer `rename`.
+
+    Example:
+        - log_rotate: {directories: [/var/log/itsm], patterns: ["*.log"], size: 10MiB, keep: 5}
+        - process_signal: {processes: {name: itsm}, signal: USR1}
+    """
+
+    idempotent: ClassVar[bool] = True
+
+    files: tuple[AbsolutePath, ...] = ()
+    """Logs, each inside an allowed root."""
+    directories: tuple[AbsolutePath, ...] = ()
+    """Folders whose logs are rotated, each inside an allowed root; not those below."""
+    patterns: Annotated[tuple[FileGlob, ...], Field(min_length=1)] = ("*.log",)
+    """Names of logs in `directories`."""
+    size: Annotated[Size, Field(ge=1)] = 10 * 1024**2
+    """Rotate what has at least so many bytes, as `10MiB`."""
+    keep: Annotated[int, Field(ge=1, le=1000)] = 5
+    """How many rotated ones stay."""
+    compress: bool = True
+    """Compress those from the second on with gzip."""
+    level: Annotated[int, Field(ge=1, le=9)] = 6
+    """gzip's level."""
+    method: Method = Method.RENAME
+    """`rename` or `copytruncate`."""
+
+    @model_validator(mode="after")
+    def _says_what(self) -> Self:
+        if not self.files and not self.directories:
+            raise ValueError("files or directories must be given")
+        return self
+
+    def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:
+        """Yield what no root holds."""
+        for field in ("files", "directories"):
+            for path in getattr(self, field):
+                why = place_refusal(path, allow)
+                if why:
+                    yield field, why
+
+    def plan(self, context: StepContext) -> str:
+        """Name the logs that are large enough now."""
+        large = ", ".join(f"{log.path} ({spell_size(size)})" for log, size in self._large(context))
+        return f"rotate {large}" if large else f"nothing: no log has {spell_size(self.size)}"
+
+    def run(self, context: StepContext) -> str:
+        """Rotate them."""
+        rotated = 0
+        for log, size in list(self._large(context)):
+            context.pause(0)
+            with opened(parent_of(log)) as folder:
+                _Rotation(self, folder, log, context).run()
+            context.output.say(f"rotated: {log.path} ({spell_size(size)})")
+            rotated += 1
+        return f"rotated {rotated} logs"
+
+    def _large(self, context: StepContext) -> Iterator[tuple[Place, int]]:
+        search = Search(self.patterns, -1e9, recursive=False)
+        for directory in self.directories:
+            for file in find(place(directory, context.allow), search, context):
+                yield from self._if_large(Place(file.folder.root, (*file.folder.way, file.name)))
+        for path in self.files:
+            yield from self._if_large(place(path, context.allow))
+
+    def _if_large(self, log: Place) -> Iterator[tuple[Place, int]]:
+        with opened_file(log) as descriptor:
+            size = os.fstat(descriptor).st_size
+        if size >= self.size:
+            yield log, size
+
+
+class _Rotation:
+    """One log, in its open folder: moved one by one from the oldest on, so that a crash overwrites nothing."""
+
+    def __init__(self, wanted: LogRotate, folder: int, log: Place, context: StepContext) -> None:
+        self._wanted, self._folder, self._log, self._context = wanted, folder, log, context
+        self._name = log.way[-1]
+
+    def run(self) -> None:
+        for number in range(self._first_free(), 0, -1):
+            for suffix in ("", ".gz"):
+                self._shift(number, suffix)
+        if self._wanted.method is Method.RENAME:
+            self._rename()
+        else:
+            self._copy_and_cut()
+        if self._wanted.compress:
+            for number in range(2, self._wanted.keep + 1):
+                self._compress(f"{self._name}.{number}")
+
+    def _first_free(self) -> int:
+        """Find the first number that is not in use: what lies beyond a gap need not move."""
+        for number in range(1, self._wanted.keep):
+            if not any(self._exists(f"{self._name}.{number}{suffix}") for suffix in ("", ".gz")):
+                return number
+        return self._wanted.keep
+
+    def _shift(self, number: int, suffix: str) -> None:
+        old = f"{self._name}.{number}{suffix}"
+        if not self._exists(old):
+            return
+        if number == self._wanted.keep:
+            os.unlink(old, dir_fd=self._folder)
+        else:
+            os.rename(old, f"{self._name}.{number + 1}{suffix}", src_dir_fd=self._folder, dst_dir_fd=self._folder)
+
+    def _rename(self) -> None:
+        info = os.stat(self._name, dir_fd=self._folder, follow_symlinks=False)
+        os.rename(self._name, f"{self._name}.1", src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        try:
+            new = os.open(self._name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=self._folder)
+        except FileExistsError:
+            return  # its writer was faster
+        try:
+            if os.geteuid() == 0:
+                os.fchown(new, info.st_uid, info.st_gid)
+            os.fchmod(new, info.st_mode & 0o777)
+        finally:
+            os.close(new)
+
+    def _copy_and_cut(self) -> None:
+        aside = f".{self._name}.1.unfinished"
+        with opened_file(self._log, os.O_RDWR) as log:
+            info = os.fstat(log)
+            copy = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=self._folder)
+            try:
+                os.fchmod(copy, info.st_mode & 0o777)
+                while chunk := os.read(log, _CHUNK):
+                    os.write(copy, chunk)
+                    self._context.pause(0)
+                os.fsync(copy)
+                while chunk := os.read(log, _CHUNK):  # what came while the copy went to the disk
+                    os.write(copy, chunk)
+                os.rename(aside, f"{self._name}.1", src_dir_fd=self._folder, dst_dir_fd=self._folder)
+                os.ftruncate(log, 0)
+            finally:
+                os.close(copy)
+
+    def _compress(self, name: str) -> None:
+        if not self._exists(name):
+            return
+        plain = Place(self._log.root, (*self._log.way[:-1], name))
+        with opened_file(plain) as source:
+            info = os.fstat(source)
+            if is_written(info):
+                self._context.output.say(f"not compressed: somebody still writes to {plain.path}")
+                return
+            aside = f".{name}.gz.unfinished"
+            target = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=self._folder)
+            with os.fdopen(target, "wb") as raw:
+                os.fchmod(target, info.st_mode & 0o777)
+                with gzip.GzipFile(name, "wb", self._wanted.level, raw, info.st_mtime) as packed:
+                    while chunk := os.read(source, _CHUNK):
+                        packed.write(chunk)
+                        self._context.pause(0)
+                raw.flush()
+                os.fsync(target)
+        os.rename(aside, f"{name}.gz", src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        os.unlink(name, dir_fd=self._folder)
+
+    def _exists(self, name: str) -> bool:
+        try:
+            os.stat(name, dir_fd=self._folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True

@@ -1,0 +1,161 @@
+"""`log_rotate`: no line of a writer that opens its log anew is lost, and nothing outside the root is touched."""
+
+import gzip
+import os
+import signal
+import stat
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from bridge.actions.base import Allow, StepContext, StepError
+from bridge.actions.log_rotate import LogRotate
+from tests.bridge.actions.conftest import MakeContext
+
+
+@pytest.fixture
+def logs(home: Path) -> Path:
+    folder = home / "logs"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def context(logs: Path, make_context: MakeContext) -> StepContext:
+    return make_context(Allow(roots=(logs,)))
+
+
+def texts(logs: Path) -> dict[str, str]:
+    """Read all files, the compressed ones unpacked."""
+    read = {file.name: file.read_bytes() for file in sorted(logs.iterdir())}
+    return {name: (gzip.decompress(raw) if name.endswith(".gz") else raw).decode() for name, raw in read.items()}
+
+
+def test_generations(logs: Path, context: StepContext) -> None:
+    log = logs / "app.log"
+    for number in range(1, 6):
+        log.write_text(f"{number}")
+        log.chmod(0o640)
+        assert LogRotate(files=(log,), size=1, keep=3).run(context) == "rotated 1 logs"
+    assert texts(logs) == {"app.log": "", "app.log.1": "5", "app.log.2.gz": "4", "app.log.3.gz": "3"}
+    assert {stat.S_IMODE(file.stat().st_mode) for file in logs.iterdir()} == {0o640}
+
+
+def test_only_what_is_large_enough(logs: Path, context: StepContext) -> None:
+    (logs / "small.log").write_text("x" * 99)
+    (logs / "large.log").write_text("x" * 100)
+    (logs / "large.txt").write_text("x" * 100)
+    (logs / "deep").mkdir()
+    (logs / "deep" / "large.log").write_text("x" * 100)
+    action = LogRotate(directories=(logs,), size=100)
+    assert action.plan(context) == f"rotate {logs}/large.log (100 bytes)"
+    assert action.run(context) == "rotated 1 logs"
+    assert (logs / "deep" / "large.log").stat().st_size == 100
+
+
+WRITER = """
+import os, signal, sys, time
+told = []
+signal.signal(signal.SIGUSR1, lambda *_: told.append(1))
+log = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+print("up", flush=True)
+for number in range(3000):
+    if told:
+        told.clear()
+        os.close(log)
+        log = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(log, f"{number}\\n".encode())
+    time.sleep(0.0002)
+"""
+
+
+def test_no_line_of_a_writer_is_lost(logs: Path, context: StepContext) -> None:
+    log = logs / "app.log"
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(log)], stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout
+        assert writer.stdout.readline() == "up\n"
+        action = LogRotate(files=(log,), size=1, keep=500)
+        rotations = 0
+        while writer.poll() is None:
+            action.run(context)
+            rotations += 1
+            if rotations % 3 == 0 and writer.poll() is None:
+                writer.send_signal(signal.SIGUSR1)
+    assert rotations > 5
+    lines = [int(line) for text in texts(logs).values() for line in text.split()]
+    assert sorted(lines) == list(range(3000))
+
+
+def test_what_somebody_still_writes_is_not_compressed(logs: Path, context: StepContext) -> None:
+    log = logs / "app.log"
+    with log.open("w") as writer:
+        for number in range(3):
+            writer.write(f"{number}\n")
+            writer.flush()
+            if number:
+                log.write_text("x")
+            LogRotate(files=(log,), size=1).run(context)
+        assert (logs / "app.log.3").exists()
+        assert "somebody still writes" in context.output.text()
+    log.write_text("x")
+    LogRotate(files=(log,), size=1).run(context)
+    assert (logs / "app.log.4.gz").exists()
+
+
+def test_copytruncate_keeps_the_file_that_is_written(logs: Path, context: StepContext) -> None:
+    log = logs / "app.log"
+    with log.open("a") as writer:
+        writer.write("before\n")
+        writer.flush()
+        LogRotate(files=(log,), size=1, method="copytruncate").run(context)
+        writer.write("after\n")
+    assert texts(logs) == {"app.log": "after\n", "app.log.1": "before\n"}
+
+
+@pytest.mark.parametrize("crash", ["app.log.2", "app.log.1", "app.log"])
+def test_an_interrupted_rotation_loses_nothing(crash: str, logs: Path, context: StepContext) -> None:
+    """Where a rotation ended after a rename, there is a gap; the next one fills it and deletes nothing."""
+    for name in ("app.log", "app.log.1", "app.log.2", "app.log.3"):
+        (logs / name).write_text(name)
+    (logs / crash).unlink()
+    (logs / "app.log").write_text("app.log")
+    before = set(texts(logs).values())
+    LogRotate(files=(logs / "app.log",), size=1, keep=4, compress=False).run(context)
+    assert set(texts(logs).values()) - {""} == before
+
+
+@pytest.mark.parametrize("method", ["rename", "copytruncate"])
+@pytest.mark.parametrize("trap", ["symlink", "hard link", "pipe"])
+def test_what_is_no_log_of_ours(trap: str, method: str, home: Path, logs: Path, context: StepContext) -> None:
+    precious = home / "precious"
+    precious.write_text("x" * 100)
+    log = logs / "app.log"
+    {"symlink": lambda: log.symlink_to(precious), "hard link": lambda: log.hardlink_to(precious)}.get(
+        trap, lambda: os.mkfifo(log)
+    )()
+    with suppress(StepError):
+        LogRotate(files=(log,), size=1, method=method).run(context)
+    assert precious.read_text() == "x" * 100
+
+
+def test_no_symlink_is_written_through(home: Path, logs: Path, context: StepContext) -> None:
+    precious = home / "precious"
+    precious.write_text("keep")
+    for number in range(3):
+        (logs / "app.log").write_text("x")
+        (logs / f"app.log.{number + 1}").unlink(missing_ok=True)
+        (logs / f"app.log.{number + 1}").symlink_to(precious)
+        try:
+            LogRotate(files=(logs / "app.log",), size=1, keep=3).run(context)
+        except StepError:
+            continue
+    assert precious.read_text() == "keep"
+
+
+def test_nothing_named_is_wrong() -> None:
+    with pytest.raises(ValidationError, match="files or directories"):
+        LogRotate()
