@@ -31,6 +31,7 @@ class LogPatterns(_Keys):
     add: list[LogPattern] = Field(default=[], description="More of them.")
     folders: list[Path] = Field(default=[], description="Folders with pattern files, *.yml.")
     engine: EngineChoice = EngineChoice.AUTO
+    """What searches: the fastest that is installed, or one by name; the counts are the same."""
 
 
 class WebSettings(_Keys):
@@ -38,17 +39,24 @@ class WebSettings(_Keys):
 
     config_file: Path | None = Field(default=None, description="Prometheus' web configuration file: TLS, basic auth.")
     bearer_token_file: Path | None = None
+    """A file with bearer tokens, one a line."""
 
 
 class _File(_Keys):
     """The file's own keys; its checks are validated one by one, each against its kind."""
 
     listen: Annotated[str, Field(pattern=r"^(.+):\d{1,5}$")] = "127.0.0.1:9195"
+    """`host:port`."""
     state: Path | None = None
+    """Where positions and counters are kept; default `$STATE_DIRECTORY`, else `./data`."""
     checks: list[dict[str, Any]] = []
+    """What is looked at: each a name, a `kind` and the kind's own keys."""
     log_sources: list[LogSource] = []
+    """Which logs are followed."""
     log_patterns: LogPatterns = LogPatterns()
+    """What is counted in them."""
     web: WebSettings = WebSettings()
+    """Who may ask what."""
 
 
 class ExporterConfig(_Keys):

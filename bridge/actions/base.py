@@ -65,10 +65,13 @@ class Allow(BaseModel):
     commands: tuple[Path, ...] = ()
     """Absolute paths of programs; never a shell or an interpreter."""
     ports: frozenset[int] = frozenset()
+    """TCP ports whose listeners may be stopped."""
     processes: frozenset[str] = frozenset()
     """Names of processes (as `ps -o comm` shows them) that may be signalled by name."""
     images: frozenset[str] = frozenset()
+    """Docker images."""
     containers: frozenset[str] = frozenset()
+    """Docker containers, by name."""
 
 
 @dataclass

@@ -16,9 +16,12 @@ class LogPattern(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=100)]
+    """The label `pattern` of its metric."""
     name: str
+    """What people call it."""
     regex: str = Field(description="Python's `re`, tried on each line by itself; case is ignored.")
     severity: Literal["info", "warning", "error", "critical"]
+    """The label `severity` of its metric, and of the alert."""
     builtin: bool = Field(default=True, description="For those that ship: is it part of `use: [builtin]`?")
     matches: list[str] = Field(default=[], description="Lines that it must match; checked when it is loaded.")
     ignores: list[str] = Field(default=[], description="Lines that it must not match.")

@@ -13,6 +13,7 @@ class LastLines(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     last_lines: int = Field(ge=1)
+    """So many lines before the end."""
 
 
 StartAt = Literal["end", "beginning"] | LastLines
@@ -24,5 +25,6 @@ class LogSource(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name
+    """The label `source` of its metrics."""
     path: str = Field(pattern=r"^/", description="An absolute path or glob.")
     start_at: StartAt = Field(default="end", description="Where to begin in what is there at the first start.")
