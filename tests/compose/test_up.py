@@ -195,6 +195,8 @@ def test_a_broken_app_is_healed(stack: Stack, how: str, capsys: pytest.CaptureFi
     after = stack.containers()["app"]
     assert entry["remediation"] == "restart-app"
     assert entry["episode"]["labels"]["check"] == "app"
+    assert entry["target"] == "app/app"
+    assert "fixed" in stack.inside("bridge", "remedy", "history", str(entry["id"]))
     assert after["Id"] == before["Id"]
     assert after["State"]["StartedAt"] > before["State"]["StartedAt"]
     assert stack.engine.fetch("http://127.0.0.1:5100/api/health")[0] == 200
