@@ -18,10 +18,18 @@ from remedy.config.problems import ConfigError, KeyPath, Problem
 from remedy.config.yamlfile import Document, read_yaml
 
 STATE_FILE = "exporter.db"
+_LAST_PORT = 65535
 
 
 class _Keys(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _address(value: object) -> object:
+    host, _, port = str(value).rpartition(":")
+    if not host or not port.isdecimal() or int(port) > _LAST_PORT:
+        raise ValueError(f"{value!r} is not host:port, such as 127.0.0.1:9195")
+    return value
 
 
 class LogPatterns(_Keys):
@@ -141,7 +149,9 @@ def _patterns(document: Document, wanted: LogPatterns, problems: list[Problem]) 
         found += chosen(wanted.use, read_folder())
     except ValueError as unknown:
         problems.append(document.problem(("log_patterns", "use"), str(unknown)))
-    for folder in wanted.folders:
+    for index, folder in enumerate(wanted.folders):
+        if not folder.is_dir():
+            problems.append(document.problem(("log_patterns", "folders", index), f"{folder} is no folder"))
         try:
             found += read_folder(folder)
         except ConfigError as wrong:

@@ -106,13 +106,19 @@ class Schedule:
         """End; runs under way are left to themselves, since one may hang."""
         with self._changed:
             self._stopping = True
-            self._changed.notify()
+            self._changed.notify_all()
         self._thread.join()
+
+    def first_runs(self) -> dict[str, Standing]:
+        """Wait until every check has run once, or was given up, and return how they stand."""
+        with self._changed:
+            self._changed.wait_for(lambda: all(task.standing.last for task in self._tasks.values()))
+        return self.standings()
 
     def wake(self) -> None:
         """Look at the clock again now."""
         with self._changed:
-            self._changed.notify()
+            self._changed.notify_all()
 
     def standings(self) -> dict[str, Standing]:
         """Return how every check stands, by name."""
@@ -201,9 +207,10 @@ class Schedule:
             else:  # too late to count, but now it can be run again
                 task.hanging = False
                 self._plan(name, task, self._clock.monotonic())
-            self._changed.notify()
+            self._changed.notify_all()
 
     def _record(self, name: str, task: _Task, run: Run) -> None:
+        self._changed.notify_all()
         task.standing = task.standing.after(run)
         pause = task.check.interval.total_seconds()
         if task.standing.failures:
