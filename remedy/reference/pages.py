@@ -1,7 +1,7 @@
 """Pages of Markdown: one for each package of kinds, for the two files' keys, for the commands, for the patterns."""
 
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -36,10 +36,12 @@ def of_kinds(title: str, package: ModuleType, base: type[BaseModel], intro: str)
 def of_file(title: str, model: type[BaseModel], intro: str) -> str:
     """Return a page with the keys of a file, section by section."""
     parts = [_heading(title, intro), _table(_rows(model))]
+    below = dict(models_below(model))
+    defaults = set(below["defaults"].model_fields) if "defaults" in below else set()
     seen: set[type[BaseModel]] = set()
-    for path, section in models_below(model):
+    for path, section in below.items():
         if section not in seen:
-            parts.append(f"## {path}\n\n{_prose(section)}\n{_table(_rows(section))}")
+            parts.append(f"## {path}\n\n{_prose(section)}\n{_table(_rows(section, defaults))}")
             seen.add(section)
     return "\n".join(parts)
 
@@ -84,10 +86,11 @@ def _prose(kind: type) -> str:
     return text.replace("\n```yaml", "\n\n```yaml").replace("\n\n\n", "\n\n").replace("\n\n```\n", "\n```\n") + "\n"
 
 
-def _rows(model: type[BaseModel]) -> Iterator[str]:
+def _rows(model: type[BaseModel], defaults: Container[str] = ()) -> Iterator[str]:
     for key in keys_of(model):
+        about = key.about or ("As in `defaults`." if key.name in defaults else "")
         default = "required" if key.required else f"`{key.default}`" if key.default else ""
-        cells = (f"`{key.name}`", key.kind, default, key.about)
+        cells = (f"`{key.name}`", key.kind, default, about)
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
