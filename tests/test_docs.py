@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -15,7 +16,7 @@ from exporters.config import _File as ExporterFile
 from exporters.config import config_of
 from remedy.cli import cli
 from remedy.config.yamlfile import parse_yaml
-from remedy.reference.made import made
+from remedy.reference import made as reference
 from tests.monitoring.exported import exported
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +24,11 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "mo
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = cli.list_commands(click.Context(cli))
 MAKE_TARGETS = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@cache
+def made() -> dict[str, str]:
+    return reference.made()
 
 
 def everything() -> str:
