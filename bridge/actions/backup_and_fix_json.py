@@ -1,0 +1,157 @@
+"""Repair damaged JSON files."""
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from bridge.actions.base import Action, Allow, StepContext, StepError
+from bridge.actions.host.fields import AbsolutePath, FileGlob
+from bridge.actions.host.folders import Place, opened_file, place, place_refusal
+from bridge.actions.host.lenient_json import NotRepairableError, repair, strict
+from bridge.actions.host.replacing import replace_file
+from bridge.actions.host.sweep import Found, Search, find
+
+_LARGEST = 64 * 1024**2
+_ALWAYS = -1e12
+
+
+class BackupAndFixJson(Action):
+    """Repair JSON files that cannot be read, where that needs no guessing.
+
+    **Changes**: replaces a damaged file, at once and whole, by its repaired content; owner and mode stay. Repaired are
+    a byte order mark, commas before a closing bracket, a cut end (what is whole stays), documents in a row (the last
+    one stays), remains of an older text behind a whole document. Otherwise the newest valid copy in `copies` takes its
+    place; otherwise the step fails and says so. **Needs** files and folders in `allow.roots`. **Idempotent**: yes.
+    **Backed up**: each damaged file, as it was, in the run's folder.
+
+    Example:
+        - backup_and_fix_json: {directories: [/srv/itsm/data], copies: /srv/itsm/backups}
+    """
+
+    idempotent: ClassVar[bool] = True
+
+    files: tuple[AbsolutePath, ...] = ()
+    """Files, each inside an allowed root."""
+    directories: tuple[AbsolutePath, ...] = ()
+    """Folders whose files are looked at, each inside an allowed root; not those below."""
+    patterns: Annotated[tuple[FileGlob, ...], Field(min_length=1)] = ("*.json",)
+    """Names of files in `directories`."""
+    copies: AbsolutePath | None = None
+    """A folder with older copies, inside an allowed root: those whose names begin with the file's name or stem."""
+
+    @model_validator(mode="after")
+    def _says_what(self) -> Self:
+        if not self.files and not self.directories:
+            raise ValueError("files or directories must be given")
+        return self
+
+    def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:
+        """Yield what no root holds."""
+        for field in ("files", "directories", "copies"):
+            paths = getattr(self, field)
+            for path in paths if isinstance(paths, tuple) else [paths] if paths else []:
+                why = place_refusal(path, allow)
+                if why:
+                    yield field, why
+
+    def plan(self, context: StepContext) -> str:
+        """Name those that are damaged now."""
+        damaged = [str(file.path) for file in self._places(context) if not _valid(_read(file)[0])]
+        return f"repair {', '.join(damaged)}" if damaged else "nothing: every file is valid JSON"
+
+    def run(self, context: StepContext) -> str:
+        """Repair them."""
+        fixed, lost = 0, []
+        for file in self._places(context):
+            context.pause(0)
+            raw, info = _read(file)
+            if _valid(raw):
+                continue
+            _keep(file, raw, context)
+            try:
+                text, told = self._mended(file, raw, context)
+                replace_file(file, text, info)
+            except StepError as problem:
+                lost.append(file)
+                context.output.say(f"{file.path}: {problem}")
+            else:
+                fixed += 1
+                context.output.say(f"{file.path}: {told}")
+        if lost:
+            raise StepError(f"{len(lost)} files could not be repaired ({lost[0].path}); {fixed} were")
+        return f"repaired {fixed} files"
+
+    def _places(self, context: StepContext) -> Iterator[Place]:
+        yield from (place(path, context.allow) for path in self.files)
+        search = Search(self.patterns, _ALWAYS, recursive=False)
+        for directory in self.directories:
+            yield from sorted(map(_as_place, find(place(directory, context.allow), search, context)), key=str)
+
+    def _mended(self, file: Place, raw: bytes, context: StepContext) -> tuple[bytes, str]:
+        try:
+            repaired = repair(raw.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            reason = f"byte {error.start} is no UTF-8"
+        except NotRepairableError as error:
+            reason = str(error)
+        else:
+            return _written(repaired.document), f"repaired: {'; '.join(repaired.changes)}"
+        for copy in self._newest_copies(file, context):
+            content, info = _read(copy)
+            if _valid(content):
+                return (
+                    content,
+                    f"replaced by {copy.path} of {datetime.fromtimestamp(info.st_mtime, UTC):%Y-%m-%d %H:%M}",
+                )
+        raise StepError(f"cannot be repaired ({reason}), and there is no valid copy of it")
+
+    def _newest_copies(self, file: Place, context: StepContext) -> list[Place]:
+        if self.copies is None:
+            return []
+        name, stem = file.way[-1], file.path.stem
+        start = place(self.copies, context.allow)
+        found = find(start, Search((f"{_plain(name)}*", f"{_plain(stem)}[-_.]*"), _ALWAYS, recursive=False), context)
+        return [_as_place(copy) for copy in sorted(found, key=lambda copy: -copy.modified) if _as_place(copy) != file]
+
+
+def _plain(name: str) -> str:
+    return "".join(f"[{char}]" if char in "*?[" else char for char in name)
+
+
+def _as_place(found: Found) -> Place:
+    return Place(found.folder.root, (*found.folder.way, found.name))
+
+
+def _read(file: Place) -> tuple[bytes, os.stat_result]:
+    with opened_file(file) as descriptor:
+        info = os.fstat(descriptor)
+        if info.st_size > _LARGEST:
+            raise StepError(f"'{file.path}' has more than {_LARGEST} bytes")
+        with os.fdopen(os.dup(descriptor), "rb") as whole:
+            return whole.read(), info
+
+
+def _valid(raw: bytes) -> bool:
+    try:
+        strict(raw.decode("utf-8"))
+    except ValueError:
+        return False
+    return True
+
+
+def _written(document: Any) -> bytes:
+    return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "surrogatepass")
+
+
+def _keep(file: Place, raw: bytes, context: StepContext) -> None:
+    """Copy the damaged file into the run's folder, under a name that tells where it was."""
+    name = str(file.path).strip("/").replace("/", "--")[-200:]
+    kept = context.backups / name
+    descriptor = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as copy:
+        copy.write(raw)
+    context.output.say(f"kept as it was: {kept}")

@@ -1,0 +1,47 @@
+"""Replace a file's content at once and whole: whoever reads it sees the old one or the new one."""
+
+import os
+
+from bridge.actions.base import StepError
+from bridge.actions.host.folders import Place, opened, parent_of
+
+
+def replace_file(file: Place, content: bytes, was: os.stat_result) -> None:
+    """Put new content in the place of a file that was read, with one rename; owner and mode stay.
+
+    Raises:
+        StepError: the file was changed since it was read, or cannot be written.
+    """
+    name, aside = file.way[-1], f".{file.way[-1]}.{os.getpid()}.unfinished"
+    with opened(parent_of(file)) as folder:
+        try:
+            _write(aside, content, was, folder)
+            try:
+                _refuse_change(name, was, folder)
+                os.rename(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
+            except BaseException:
+                os.unlink(aside, dir_fd=folder)
+                raise
+            os.fsync(folder)
+        except OSError as error:
+            raise StepError(f"'{file.path}' cannot be written: {error.strerror}") from None
+
+
+def _write(name: str, content: bytes, was: os.stat_result, folder: int) -> None:
+    new = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
+    try:
+        with os.fdopen(new, "wb") as written:
+            written.write(content)
+            written.flush()
+            os.fchown(new, was.st_uid, was.st_gid)
+            os.fchmod(new, was.st_mode & 0o777)
+            os.fsync(new)
+    except BaseException:
+        os.unlink(name, dir_fd=folder)
+        raise
+
+
+def _refuse_change(name: str, was: os.stat_result, folder: int) -> None:
+    now = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if (now.st_ino, now.st_mtime_ns, now.st_size) != (was.st_ino, was.st_mtime_ns, was.st_size):
+        raise StepError("somebody changed it meanwhile; it was left alone")
