@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.monitoring import dashboard
+from tests.monitoring.conftest import Tool
 
 NPM_PROJECT = Path(__file__).parent / "grafana"
 
@@ -32,13 +33,13 @@ def grafana_types() -> Path:
     return modules
 
 
-def test_prometheus_parses_every_query(drawn: dict[str, Any], tmp_path: Path, tool: Any) -> None:
+def test_prometheus_parses_every_query(drawn: dict[str, Any], tmp_path: Path, tool: Tool) -> None:
     queries = dashboard.queries(drawn)
     assert len(queries) > 20
     tool("promtool", "check", "rules", _as_rules(tmp_path, [query.expr for query in queries]))
 
 
-def test_a_query_that_is_none_is_found(tmp_path: Path, tool: Any) -> None:
+def test_a_query_that_is_none_is_found(tmp_path: Path, tool: Tool) -> None:
     with pytest.raises(AssertionError, match="could not parse expression"):
         tool("promtool", "check", "rules", _as_rules(tmp_path, ["up", "sum by (instance (up)"]))
 
