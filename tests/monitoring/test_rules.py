@@ -13,6 +13,8 @@ from bridge.own_alerts import is_own
 from tests.monitoring.conftest import Tool
 
 SEVERITIES = {"warning", "error", "critical"}
+MISTAKES = [("checks.yml", ">= 3", ">= 4"), ("logs.yml", "offset 1m", "offset 2m")]
+"""Tests of the rules, what stands in the rules, and what they must notice."""
 
 
 def test_promtool_accepts_the_configuration(shipped: Path, tool: Tool) -> None:
@@ -61,12 +63,9 @@ def test_the_bridge_knows_the_alerts_about_the_machinery(rules: list[dict[str, A
     assert {name for name in others if is_own({"alertname": name})} == set()
 
 
-@pytest.mark.parametrize(
-    ("tests", "right", "wrong"), [("checks.yml", ">= 3", ">= 4"), ("logs.yml", "offset 1m", "offset 2m")]
-)
-def test_the_rules_tests_can_fail(
-    shipped: Path, tmp_path: Path, tool: Tool, tests: str, right: str, wrong: str
-) -> None:
+@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
+def test_the_rules_tests_can_fail(shipped: Path, tmp_path: Path, tool: Tool, mistake: tuple[str, str, str]) -> None:
+    tests, right, wrong = mistake
     text = (shipped / "alert_rules.yml").read_text()
     assert right in text
     (tmp_path / "alert_rules.yml").write_text(text.replace(right, wrong))
