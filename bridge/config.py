@@ -1,5 +1,6 @@
 """The keys of remediation.yml, with their defaults. What a remediation becomes once it is checked is in `policy`."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +23,7 @@ class Mode(StrEnum):
     OFF = "off"
 
 
+_LAST_PORT = 65535
 _STRICTNESS = [Mode.AUTO, Mode.APPROVE, Mode.DRY_RUN, Mode.OFF]
 
 
@@ -52,6 +54,11 @@ class BasicAuth(_Keys):
     password_file: Path | None = None
     """A file with the password, read when it is needed."""
 
+    def model_post_init(self, _context: object) -> None:
+        """See that there is one password."""
+        if (self.password is None) == (self.password_file is None):
+            raise ValueError("takes exactly one of password and password_file")
+
 
 class Authorization(_Keys):
     """As Prometheus spells it."""
@@ -62,6 +69,11 @@ class Authorization(_Keys):
     """Better in a file."""
     credentials_file: Path | None = None
     """A file with the credentials, read when they are needed."""
+
+    def model_post_init(self, _context: object) -> None:
+        """See that there is one credential."""
+        if (self.credentials is None) == (self.credentials_file is None):
+            raise ValueError("takes exactly one of credentials and credentials_file")
 
 
 class TLSConfig(_Keys):
@@ -75,6 +87,11 @@ class TLSConfig(_Keys):
     """Its key."""
     insecure_skip_verify: bool = False
     """Trust anybody."""
+
+    def model_post_init(self, _context: object) -> None:
+        """See that a certificate comes with its key."""
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file belong together")
 
 
 class Peer(_Keys):
@@ -91,16 +108,34 @@ class Peer(_Keys):
     timeout: Duration = timedelta(seconds=5)
     """How long one answer may take."""
 
+    def model_post_init(self, _context: object) -> None:
+        """See that there is one way to authenticate, as in Prometheus."""
+        if self.basic_auth and self.authorization:
+            raise ValueError("takes at most one of basic_auth and authorization")
+
     @property
     def base(self) -> str:
         """The URL without a slash at its end."""
         return str(self.url).rstrip("/")
 
+    def files(self) -> Iterator[tuple[str, Path]]:
+        """Yield the files that it needs, each with its key."""
+        for section in ("basic_auth", "authorization", "tls_config"):
+            for name, value in getattr(self, section) or ():
+                if name.endswith("_file") and value is not None:
+                    yield f"{section}.{name}", value
+
+
+def _with_a_port(listen: str) -> str:
+    if not 0 < int(listen.rpartition(":")[2]) <= _LAST_PORT:
+        raise ValueError(f"{listen!r} has no port between 1 and {_LAST_PORT}")
+    return listen
+
 
 class Web(_Keys):
     """Where the bridge listens, and who may come in."""
 
-    listen: str = Field(default="127.0.0.1:9095", pattern=r"^.+:[0-9]{1,5}$")
+    listen: Annotated[str, AfterValidator(_with_a_port)] = Field(default="127.0.0.1:9095", pattern=r"^.+:[0-9]{1,5}$")
     """`host:port`. Beyond loopback only with authentication."""
     bearer_token_file: Path | None = None
     """Alertmanager's token: opens `/webhook` and nothing else. One a line; changes are picked up."""
@@ -148,7 +183,7 @@ class EscalationLevel(_Keys):
     """After so many failed attempts."""
     unresolved_for: Duration | None = None
     """When the alert has been firing for so long, fixed or not."""
-    flapping: bool | None = None
+    flapping: Literal[True] | None = None
     """When the alert keeps coming back."""
 
     def model_post_init(self, _context: object) -> None:
@@ -166,6 +201,12 @@ class Defaults(_Keys):
     """Further attempts after the first."""
     retry_delay: Duration = timedelta(seconds=60)
     """Between the attempts; clearing meanwhile counts as fixed."""
+    retry_backoff: float = Field(default=1.0, ge=1.0, le=10.0)
+    """Each further delay is this many times the one before, up to an hour."""
+    retry_jitter: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Up to this share of a delay is added by chance."""
+    approve_within: Duration = timedelta(hours=1)
+    """After that the run is denied by itself, and people are told."""
     timeout: Duration = timedelta(seconds=60)
     """For a step that says none of its own."""
     backup: bool = True
@@ -203,7 +244,7 @@ class RemediationKeys(_Keys):
     """`false`: decide, and tell people if it says so, but never run."""
     steps: tuple[dict[str, Any], ...] = ()
     """Actions with their fields, in order."""
-    verify: dict[str, Any] | Literal["none"] | None = None
+    verify: Any = None
     """What proves the fix; see the verifications."""
     runbook_url: str | None = None
     """What people should read when they are told."""
@@ -211,6 +252,9 @@ class RemediationKeys(_Keys):
     """As in `defaults`, like the keys below."""
     max_retries: int | None = Field(default=None, ge=0, le=100)
     retry_delay: Duration | None = None
+    retry_backoff: float | None = Field(default=None, ge=1.0, le=10.0)
+    retry_jitter: float | None = Field(default=None, ge=0.0, le=1.0)
+    approve_within: Duration | None = None
     timeout: Duration | None = None
     backup: bool | None = None
     on_step_failure: Literal["stop", "continue"] | None = None
@@ -221,7 +265,7 @@ class RemediationKeys(_Keys):
 
 def _sqlite_or_postgres(url: str) -> str:
     if not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
-        raise ValueError(f"{url!r} is not a database URL such as sqlite:////var/lib/remedy/ledger.db")
+        raise ValueError("is not a database URL such as sqlite:////var/lib/remedy/ledger.db")
     return url
 
 
@@ -234,6 +278,10 @@ class Settings(_Keys):
     """Asked before every attempt whether the alert fires, and is silenced or inhibited."""
     prometheus: Peer | None = None
     """Asked whether the alert is real before the first attempt, and for proof after each."""
+    keep: Annotated[Duration, Field(ge=timedelta(days=1))] = timedelta(days=90)
+    """How long the record of what has ended is kept."""
+    shutdown_grace: Annotated[Duration, Field(le=timedelta(minutes=10))] = timedelta(seconds=20)
+    """How long steps under way may go on when the bridge is told to end."""
     database: Annotated[str, AfterValidator(_sqlite_or_postgres)] = "sqlite:///data/ledger.db"
     """The ledger."""
     web: Annotated[Web, BeforeValidator(_given_none)] = Web()

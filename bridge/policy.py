@@ -19,6 +19,8 @@ from bridge.verify.none import NoVerification
 PREFERRED = "remediation"
 """The alert label that prefers a remediation by its name."""
 
+_LONGEST_DELAY_SECONDS = 3600.0
+
 
 @dataclass(frozen=True)
 class Step:
@@ -55,6 +57,9 @@ class Remediation:
     cooldown: timedelta
     max_retries: int
     retry_delay: timedelta
+    retry_backoff: float
+    retry_jitter: float
+    approve_within: timedelta
     timeout: timedelta
     backup: bool
     stop_on_failure: bool
@@ -66,6 +71,12 @@ class Remediation:
     def wants_proof(self) -> bool:
         """Whether its runs are to be verified at all."""
         return not isinstance(self.verify, NoVerification)
+
+    def delay_after(self, attempts: int, chance: float) -> float:
+        """Return the seconds to wait after so many failed attempts; `chance` is from 0 to 1."""
+        first = self.retry_delay.total_seconds()
+        grown = min(first * self.retry_backoff ** (attempts - 1), max(first, _LONGEST_DELAY_SECONDS))
+        return grown * (1 + self.retry_jitter * chance)
 
     def host_for(self, labels: Mapping[str, str]) -> str:
         """Fill the host's template; empty where the labels give none."""

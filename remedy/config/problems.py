@@ -4,14 +4,25 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic_core import ErrorDetails
 
+from remedy.config.durations import format_duration
+
 KeyPath = tuple[str | int, ...]
+EMPTY = "expected at least one entry, got none"
 _SHOWN = 60
 """Characters of a wrong value that a message repeats."""
 _SECRET = re.compile("password|secret|token|credential|authorization|api_?key|dsn|database$|urls?$", re.IGNORECASE)
+_BOUNDS = {
+    "greater_than": "more than",
+    "greater_than_equal": "at least",
+    "less_than": "less than",
+    "less_than_equal": "at most",
+}
+_TIMEDELTA = re.compile(r"(days|seconds|microseconds)=(\d+)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -74,13 +85,31 @@ def describe(error: ErrorDetails, known_keys: Iterable[str] = ()) -> str:  # noq
             return f"{given} does not have the form {error['ctx']['pattern']}"
         case "model_type" | "dict_type" | "mapping_type":
             return f"expected keys and values, got {_kind(error['input'])}"
+        case "list_type" | "tuple_type" | "set_type" | "frozen_set_type":
+            return f"expected a list, got {_kind(error['input'])}"
+        case "too_short":
+            return EMPTY
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+            return f"must be {_BOUNDS[error['type']]} {_bound(error)}, got {given}"
         case _:
-            return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {given}"
+            return f"{_in_a_sentence(error['msg'])}, got {given}"
 
 
 def unreadable(file: Path, error: OSError) -> ConfigError:
     """Make the error for a file that cannot be opened."""
     return ConfigError([Problem(str(file), None, "", f"cannot be read: {error.strerror}")])
+
+
+def _bound(error: ErrorDetails) -> str:
+    """Spell the bound; pydantic gives that of a duration as Python writes a timedelta."""
+    (value,) = error["ctx"].values()
+    parts = {unit: int(count or 0) for unit, count in _TIMEDELTA.findall(str(value))}
+    return format_duration(timedelta(**parts)) if str(value).startswith("datetime.") else str(value)
+
+
+def _in_a_sentence(text: str) -> str:
+    """Begin with a small letter, unless the first word is an abbreviation such as URL."""
+    return text if text[:2].isupper() else text[:1].lower() + text[1:]
 
 
 def _given(error: ErrorDetails) -> str:
@@ -101,6 +130,8 @@ def _kind(value: object) -> str:
             return "text"
         case list() | tuple():
             return "a list"
+        case dict():
+            return "keys and values"
     return "something else"
 
 

@@ -194,7 +194,7 @@ class Tree(BaseModel):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("leaves:\n  my-leaf (1):\n    count: 10", "f.yml:3: leaves.my-leaf (1).count: input should be less than or equal to 9, got 10"),
+        ("leaves:\n  my-leaf (1):\n    count: 10", "f.yml:3: leaves.my-leaf (1).count: must be at most 9, got 10"),
         ("leaves:\n  a: {cuont: 1}", "f.yml:2: leaves.a: unknown key 'cuont' (did you mean 'count'?)"),
         ("leaves:\n  a:\n    - x: secret", "f.yml:2: leaves.a: expected keys and values, got a list"),
         ("leaves:\n  a: {bearer_token: 12345}", "f.yml:2: leaves.a.bearer_token: input should be a valid string, got something else (not shown, it may be a secret)"),
