@@ -28,9 +28,11 @@ def command(*, then_exit: bool, folder: Path | None, without_prometheus: bool) -
     Example: remedy demo --exit
     """
     tools = Tools(None, None) if without_prometheus else Tools.found()
+    why = "As asked" if without_prometheus else f"{' and '.join(tools.missing())} not found on this machine"
+    notice = f"{why}: going on with `remedy run`, the way without Prometheus." if tools.missing() else ""
     console = Console(highlight=False)
     try:
-        healed = Demo(console, tools, folder).play(then_exit=then_exit)
+        healed = Demo(console, tools, folder, notice).play(then_exit=then_exit)
     except (PlaceError, StackError, NotShippedError, OSError) as error:
         click.echo(f"remedy demo: {error}", err=True)
         sys.exit(1)

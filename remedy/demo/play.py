@@ -48,9 +48,9 @@ def ending_on_signals() -> Iterator[None]:
 class Demo:
     """One demo. `play` returns whether everything was healed."""
 
-    def __init__(self, console: Console, tools: Tools, folder: Path | None) -> None:
+    def __init__(self, console: Console, tools: Tools, folder: Path | None, notice: str = "") -> None:
         self._timeline = Timeline(console)
-        self._tools, self._folder = tools, folder
+        self._tools, self._folder, self._notice = tools, folder, notice
         self._endings: list[Ending] = []
 
     def play(self, *, then_exit: bool) -> bool:
@@ -119,8 +119,6 @@ class Demo:
 def _watches(stack: Stack, people: People) -> list[Watch]:
     sample = ServiceWatch(stack.plan.sample)
     bridge = BridgeWatch(lambda what: (stack.get("bridge", f"/api/v1/{what}", limit=100) or {}).get(what, []))
-    if "prometheus" not in stack.plan.urls:
-        return [sample, bridge, PeopleWatch(people)]
-    exporter = ExporterWatch(lambda: stack.text("exporter", "/metrics"))
+    exporter = ExporterWatch(lambda: stack.text("exporter" if "exporter" in stack.plan.urls else "bridge", "/metrics"))
     prometheus = PrometheusWatch(lambda: stack.get("prometheus", "/api/v1/alerts"))
     return [sample, exporter, prometheus, bridge, PeopleWatch(people)]

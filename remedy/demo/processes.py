@@ -1,13 +1,13 @@
 """Processes that the demo starts: each in a session of its own, found again by pid, ended with everything it started.
 
 A session of their own keeps the terminal's Ctrl-C away from them, so that it is the demo that ends them, in order.
-`setpriv` has the kernel send them SIGTERM should the demo itself be killed.
+Each is on a leash: the kernel sends it SIGTERM should the demo itself be killed.
 """
 
 import os
-import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ import psutil
 
 GRACE = 5.0
 """Seconds from SIGTERM to SIGKILL."""
+_LEASH = Path(__file__).with_name("leash.py")
 _LOG_TAIL = 4096
 
 
@@ -81,8 +82,7 @@ class Running:
 
 
 def _ended_with_us(argv: tuple[str, ...]) -> list[str]:
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "TERM", "--", *argv] if setpriv else list(argv)
+    return [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), *argv]
 
 
 def spell_exit(code: int) -> str:

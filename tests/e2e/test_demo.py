@@ -111,6 +111,19 @@ def test_exit_ends_by_itself_with_0_when_all_is_healed(demo):
 
 
 @pytest.mark.slow
+def test_where_prometheus_is_missing_one_line_says_so_and_all_is_healed(demo, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    shown = demo("--exit")
+    assert shown.process.wait(150) == 0, shown.text
+    shown.end()
+    assert shown.lines[0] == (
+        "Prometheus and Alertmanager not found on this machine: going on with `remedy run`, the way without Prometheus."
+    )
+    stages = set(re.findall(r"^ +\d+\.\d s  (\w+)", shown.text, re.MULTILINE))
+    assert stages >= {"break", "decision", "step", "verified"}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_killing_a_program_during_the_first_story_is_answered_in_words_and_healed(demo, name):
     shown = demo("--exit")
