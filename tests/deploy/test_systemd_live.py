@@ -1,4 +1,4 @@
-"""The units under a real systemd, without what only the machine's own can do (users, sandbox): start, die, reload, end."""
+"""The units under a real systemd, without the users and the sandbox that only the machine's own has."""
 
 import http.client
 import re
