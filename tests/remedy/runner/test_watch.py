@@ -145,7 +145,9 @@ def _promtool(folder, exporter, raised):
         for name in RULES
     ]
     tests = [{"interval": "15s", "input_series": series, "alert_rule_test": expected}]
-    (folder / "test.yml").write_text(yaml.safe_dump({"rule_files": ["rules.yml"], "tests": tests}))
+    (folder / "test.yml").write_text(
+        yaml.safe_dump({"rule_files": ["rules.yml"], "evaluation_interval": "15s", "tests": tests})
+    )
     subprocess.run(["promtool", "test", "rules", "test.yml"], cwd=folder, check=True, capture_output=True)
 
 
