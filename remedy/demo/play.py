@@ -59,12 +59,8 @@ class Demo:
         Raises:
             StackError, PlaceError, NotShippedError: it cannot go on; the message is one for people.
         """
-        missing = " and ".join(self._tools.missing())
-        if missing:
-            self._timeline.say(
-                f"{missing} not found on this machine: going on with `remedy run`, the way without Prometheus.",
-                "yellow",
-            )
+        if self._notice:
+            self._timeline.say(self._notice, "yellow")
         with ExitStack() as opened:
             opened.enter_context(ending_on_signals())
             try:
