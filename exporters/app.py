@@ -9,6 +9,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from exporters.access import Access
 from exporters.clock import Clock
 from exporters.exporter import Exporter
 from exporters.health import Overall, document, overall
@@ -22,9 +23,11 @@ _MARGIN = 0.5
 """Seconds before the end of the asker's patience in which the answer must be on its way."""
 
 
-def make_app(exporter: Exporter, reload: Callable[[], None], clock: Clock = time) -> Flask:
+def make_app(exporter: Exporter, reload: Callable[[], None], access: Access, clock: Clock = time) -> Flask:
     """Make the application; `reload` reads the configuration anew, or raises `ConfigError`."""
     app = Flask(__name__)
+    app.before_request(access.look)
+    app.after_request(access.dress)
 
     @app.get("/metrics")
     def metrics() -> Response:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
 from exporters import checks as kinds_of_checks
 from exporters.checks.base import Check
@@ -14,6 +14,7 @@ from exporters.logs.engines import EngineChoice
 from exporters.logs.pattern import LogPattern
 from exporters.logs.settings import LogSource
 from remedy.config import kinds
+from remedy.config.extras import MissingExtra
 from remedy.config.problems import ConfigError, KeyPath, Problem
 from remedy.config.yamlfile import Document, read_yaml
 
@@ -48,12 +49,14 @@ class WebSettings(_Keys):
     config_file: Path | None = Field(default=None, description="Prometheus' web configuration file: TLS, basic auth.")
     bearer_token_file: Path | None = None
     """A file with bearer tokens, one a line."""
+    external_hosts: tuple[str, ...] = ()
+    """Further names under which the exporter is reached; the `Host` header is checked against them."""
 
 
 class _File(_Keys):
     """The file's own keys; its checks are validated one by one, each against its kind."""
 
-    listen: Annotated[str, Field(pattern=r"^(.+):\d{1,5}$")] = "127.0.0.1:9195"
+    listen: Annotated[str, BeforeValidator(_address)] = "127.0.0.1:9195"
     """`host:port`."""
     state: Path | None = None
     """Where positions and counters are kept; default `$STATE_DIRECTORY`, else `./data`."""
@@ -136,7 +139,7 @@ def _checks(document: Document, data: Any, problems: list[Problem]) -> list[Chec
         try:
             model = kinds.load(kinds_of_checks, entry["kind"], Check, "kind of check")
             found.append(document.validate(model, path, data=entry))
-        except ValueError as unknown:
+        except (ValueError, MissingExtra) as unknown:
             problems.append(document.problem((*path, "kind"), str(unknown)))
         except ConfigError as wrong:
             problems += wrong.problems

@@ -1,11 +1,13 @@
 """The exporter as a service: what `remedy.web.serve` starts, reloads and stops."""
 
+import socket
 import time
 from pathlib import Path
 
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
+from exporters.access import access_of
 from exporters.app import make_app
 from exporters.config import read_config
 from exporters.exporter import Exporter
@@ -22,8 +24,9 @@ class ExporterService:
             ConfigError: it is wrong.
         """
         self._file = file
-        self.exporter = Exporter(read_config(file), CollectorRegistry(), time)
-        self._app = make_app(self.exporter, self._adopt)
+        config = read_config(file)
+        self.exporter = Exporter(config, CollectorRegistry(), time)
+        self._app = make_app(self.exporter, self._adopt, access_of(config, [socket.gethostname(), socket.getfqdn()]))
 
     @property
     def wsgi(self) -> Flask:

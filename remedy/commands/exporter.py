@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from exporters.access import access_of, web_config_of
 from exporters.config import read_config
 from exporters.service import ExporterService
 from remedy.web.serve import Listen, serve
@@ -18,10 +19,13 @@ def command(file: Path) -> None:
     Example: remedy exporter --config exporter.yml
     """
     config = read_config(file)  # a mistake in it is said here, before anything is started
+    access_of(config, [])
+    tls = web_config_of(config).tls_server_config
     bind = config.listen
     host, _, port = bind.rpartition(":")
     if int(port) == 0:
         listener = socket.create_server((host, 0))
         bind, port = f"fd://{listener.fileno()}", str(listener.getsockname()[1])
-    click.echo(f"remedy exporter: http://{host}:{port}/metrics")
-    serve(lambda: ExporterService(file), Listen(bind=(bind,)))
+    scheme = "https" if tls else "http"
+    click.echo(f"remedy exporter: {scheme}://{host}:{port}/metrics")
+    serve(lambda: ExporterService(file), Listen(bind=(bind,), tls=tls))
