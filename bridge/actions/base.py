@@ -68,6 +68,10 @@ class Allow(BaseModel):
     """TCP ports whose listeners may be stopped."""
     processes: frozenset[str] = frozenset()
     """Names of processes (as `ps -o comm` shows them) that may be signalled by name."""
+    urls: tuple[str, ...] = ()
+    """Beginnings of URLs that may be requested: scheme, host, port, and path up to a slash."""
+    repositories: frozenset[str] = frozenset()
+    """GitHub repositories, as `owner/name`."""
     images: frozenset[str] = frozenset()
     """Docker images."""
     containers: frozenset[str] = frozenset()

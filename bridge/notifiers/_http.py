@@ -18,7 +18,7 @@ _MAY_PASS = frozenset({408, 425, 429})
 _SERVER_TROUBLE = 500
 _MOST_SAID = 200
 _SHORTEST_SECRET = 4
-_LONGEST = 1024 * 1024
+_LONGEST = 16 * 1024 * 1024
 """Bytes of an answer that are read at most."""
 
 

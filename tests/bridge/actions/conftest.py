@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridge.actions.base import Allow, Output, StepContext
+from tests.bridge.notifiers.conftest import server as server  # noqa: PLC0414 - a fixture that actions share
 
 MakeContext = Callable[..., StepContext]
 MakeScript = Callable[[str, str], Path]
