@@ -57,7 +57,7 @@ class Place:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         os.close(self._held)
-        if not self.keep and error is None:
+        if not self.keep and not isinstance(error, Exception):
             shutil.rmtree(self.root, ignore_errors=True)
 
 

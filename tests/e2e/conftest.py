@@ -13,7 +13,7 @@ PEOPLE_WAIT = 8
 """Seconds from an alert's firing until people are told: longer than a fix takes from there."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_stack(tmp_path_factory):
     """Everything that the demo starts, for all stories; nothing is mocked."""
     ports, said = Ports.free(), []

@@ -97,7 +97,7 @@ def test_a_program_that_does_not_start_is_named_with_its_last_words(place, stack
     stack, _ = stack_of(good, bad)
     with pytest.raises(StackError, match=r"Alertmanager ended with exit code 1 while starting: .* no such flag"), stack:
         pass
-    assert not [p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
+    assert [in_session(running.pid) for running in stack.running.values()] == [[], []]
 
 
 def test_a_program_that_never_gets_ready_is_named(place, stack_of):
