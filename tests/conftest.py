@@ -5,6 +5,10 @@ import secrets
 
 import psutil
 import pytest
+from hypothesis import settings
+
+settings.register_profile("tests", deadline=None)  # a busy machine is no defect
+settings.load_profile("tests")
 
 _MARK = "REMEDY_TESTS"
 _GRACE = 5.0
