@@ -1,0 +1,1 @@
+"""Each kind of check against the real thing: healthy, broken and hanging."""
