@@ -22,6 +22,9 @@ from tests.monitoring.exported import exported
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "monitoring").rglob("*.md")])
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+MADE = sorted(
+    str(f.relative_to(ROOT / "docs")) for kind in ("reference", "schemas") for f in (ROOT / "docs" / kind).iterdir()
+)
 COMMANDS = cli.list_commands(click.Context(cli))
 MAKE_TARGETS = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
@@ -99,15 +102,13 @@ def test_every_key_is_explained(page: str) -> None:
     assert not silent, "say it in a docstring below the field"
 
 
-@pytest.mark.parametrize("name", sorted(made()))
+@pytest.mark.parametrize("name", MADE)
 def test_what_is_made_from_the_code_is_current(name: str) -> None:
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == made()[name], "run: python -m remedy.reference docs"
 
 
 def test_nothing_else_lies_among_what_is_made() -> None:
-    folders = [ROOT / "docs" / "reference", ROOT / "docs" / "schemas"]
-    lying = {str(file.relative_to(ROOT / "docs")) for folder in folders for file in folder.iterdir()}
-    assert lying == set(made())
+    assert set(made()) == set(MADE)
 
 
 def yaml_blocks(page: Path) -> Iterator[str]:
