@@ -8,8 +8,9 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
-from bridge.actions.base import Output, StepContext, StepError
+from bridge.actions.base import StepContext, StepError
 from bridge.actions.host.processes import descendants
 
 BASE_ENV: Mapping[str, str] = {
@@ -21,27 +22,36 @@ _GRACE_SECONDS = 1.0
 _CHUNK = 65536
 
 
+class Sink(Protocol):
+    """Where output goes."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take bytes as they come."""
+
+
 def run_program(
     argv: Sequence[str | Path],
     context: StepContext,
     *,
-    output: Output | None = None,
+    output: Sink | None = None,
+    with_errors: bool = True,
     cwd: Path | None = None,
     env: Mapping[str, str] = BASE_ENV,
     user: str | None = None,
 ) -> int:
     """Run `argv` and return its exit code (negative: the signal that killed it).
 
-    What it prints goes to `output` (default: the step's). `env` is all of its environment. When the step's time is up
-    or the bridge stops, its process group and its descendants get SIGTERM and, within a second, SIGKILL. Children that
-    it leaves behind when it ends by itself are left alone, and what they print then is no longer read.
+    What it prints goes to `output` (default: the step's), its standard error too `with_errors`. `env` is all of its
+    environment. When the step's time is up or the bridge stops, its process group and its descendants get SIGTERM and,
+    within a second, SIGKILL. Children that it leaves behind when it ends by itself are left alone, and what they print
+    then is no longer read.
 
     Raises:
         StepError: it cannot be started, or the bridge is stopping.
         StepTimeoutError: its time was up.
     """
     context.remaining()
-    with _start([os.fspath(word) for word in argv], cwd, env, user) as child:
+    with _start([os.fspath(word) for word in argv], cwd, env, user, with_errors=with_errors) as child:
         pidfd = os.pidfd_open(child.pid)
         try:
             _follow(child, pidfd, context, context.output if output is None else output)
@@ -53,7 +63,9 @@ def run_program(
     return child.returncode
 
 
-def _start(argv: list[str], cwd: Path | None, env: Mapping[str, str], user: str | None) -> "subprocess.Popen[bytes]":
+def _start(
+    argv: list[str], cwd: Path | None, env: Mapping[str, str], user: str | None, *, with_errors: bool
+) -> "subprocess.Popen[bytes]":
     try:
         return subprocess.Popen(
             argv,
@@ -64,7 +76,7 @@ def _start(argv: list[str], cwd: Path | None, env: Mapping[str, str], user: str 
             extra_groups=None if user is None else [],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.STDOUT if with_errors else subprocess.DEVNULL,
             start_new_session=True,
         )
     except OSError as error:
@@ -73,7 +85,7 @@ def _start(argv: list[str], cwd: Path | None, env: Mapping[str, str], user: str 
         raise StepError(f"'{argv[0]}' could not be started: {error}") from None
 
 
-def _follow(child: "subprocess.Popen[bytes]", pidfd: int, context: StepContext, output: Output) -> None:
+def _follow(child: "subprocess.Popen[bytes]", pidfd: int, context: StepContext, output: Sink) -> None:
     if child.stdout is None:
         raise ValueError("started without a pipe to read from")
     pipe = child.stdout.fileno()
@@ -91,7 +103,7 @@ def _follow(child: "subprocess.Popen[bytes]", pidfd: int, context: StepContext, 
             poller.unregister(pipe)
 
 
-def _drain(pipe: int, output: Output, context: StepContext) -> bool:
+def _drain(pipe: int, output: Sink, context: StepContext) -> bool:
     """Take what is there; False once nothing more can come."""
     try:
         while chunk := os.read(pipe, _CHUNK):
@@ -114,3 +126,5 @@ def _end_group(leader: int, pidfd: int) -> None:
         for stray in strays:
             if not stray.ended():
                 stray.signal(signal.SIGKILL)
+        for stray in strays:
+            stray.ended(_GRACE_SECONDS)

@@ -1,0 +1,67 @@
+"""Give a slot of a repository pool back."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from bridge.actions.base import Action, Allow, StepContext, StepRefusedError
+from bridge.actions.host.folders import opened, place
+from bridge.actions.host.git import set_work_aside
+from bridge.actions.host.slots import OneSlot, SlotRecord, local_time, locked, read_slot, seconds_since
+from remedy.config.durations import Duration, format_duration
+
+
+class GitSlotRelease(OneSlot, Action):
+    """Give a slot back that has been allocated for too long.
+
+    **Changes** `slot.json`: `state` becomes `available`, `last_released_at` is set, and the time of use added to
+    `total_usage_seconds`. **Needs** the pool's folder in `allow.roots`, and git. **Idempotent**: yes. **Backed up**:
+    work that was not committed, as a patch (`SLOT_ID.patch`) and an archive of new files (`SLOT_ID.untracked.tar`), in
+    the run's folder; the clone itself stays as it is. The slot's lock is waited for, 30 s at most.
+
+    Example:
+        - git_slot_release: {workspaces: /srv/pool/workspaces, repo: app, slot: "{{ labels.slot }}", force: true}
+    """
+
+    idempotent: ClassVar[bool] = True
+
+    allocated_for: Annotated[Duration, Field(ge=timedelta(0))] = timedelta(hours=24)
+    """Only a slot that has been allocated for so long."""
+    force: bool = False
+    """Give it back although nobody who holds it says that it is done. Without it the step only says what it found."""
+
+    def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:
+        """Yield the folder if no root holds it."""
+        yield from self.slot_refusals(allow)
+
+    def plan(self, context: StepContext) -> str:
+        """Say which slot."""
+        del context
+        return f"give {self.slot_id} back if it has been allocated for {format_duration(self.allocated_for)}"
+
+    def run(self, context: StepContext) -> str:
+        """Do it, under the slot's lock."""
+        with locked(place(self.workspaces, context.allow), self.slot_id, context):
+            folder = self.slot_place(context.allow)
+            slot = read_slot(folder)
+            if slot.data.get("state") != "allocated":
+                return f"{self.slot_id} is {slot.data.get('state')}, not allocated"
+            used = seconds_since(slot.data.get("last_allocated_at"))
+            if used < self.allocated_for.total_seconds():
+                return f"{self.slot_id} has been allocated for {format_duration(timedelta(seconds=int(used)))} only"
+            if not self.force:
+                raise StepRefusedError(f"{self.slot_id} is still allocated; it is taken away with force: true only")
+            with opened(folder):
+                kept = set_work_aside(folder.path, self.slot_id, context)
+            _release(slot, used)
+        return f"{self.slot_id} was given back after {format_duration(timedelta(seconds=int(used)))}; {kept}"
+
+
+def _release(slot: SlotRecord, used: float) -> None:
+    before = slot.data.get("total_usage_seconds")
+    slot.data["total_usage_seconds"] = (before if isinstance(before, int | float) else 0) + int(used)
+    slot.data["state"] = "available"
+    slot.data["last_released_at"] = local_time()
+    slot.write()

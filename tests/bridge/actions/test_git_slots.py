@@ -1,0 +1,175 @@
+"""Slots of a repository pool: isolated, released, their locks cleaned; its own manager may be at work."""
+
+import fcntl
+import json
+import tarfile
+import threading
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from bridge.actions.base import Allow, StepContext, StepError, StepRefusedError, StepTimeoutError
+from bridge.actions.git_slot_isolate import GitSlotIsolate
+from bridge.actions.git_slot_release import GitSlotRelease
+from bridge.actions.lock_cleanup import LockCleanup
+from tests.bridge.actions.conftest import MakeContext
+from tests.bridge.actions.pool import Pool
+
+
+@pytest.fixture
+def pool(home: Path) -> Pool:
+    return Pool(home)
+
+
+@pytest.fixture
+def context(pool: Pool, make_context: MakeContext) -> StepContext:
+    return make_context(Allow(roots=(pool.workspaces,)))
+
+
+def keys(pool: Pool, slot: str = "slot1") -> dict[str, object]:
+    return {"workspaces": pool.workspaces, "repo": "app", "slot": slot}
+
+
+def test_an_isolated_slot_says_when_and_why(pool: Pool, context: StepContext) -> None:
+    slot = pool.add("allocated", metadata={"kept": 1})
+    GitSlotIsolate(**keys(pool), reason="壊れた clone").run(context)
+    record = pool.record(slot)
+    assert record["state"] == "error"
+    assert record["metadata"]["isolation_reason"] == "壊れた clone"
+    assert record["metadata"]["isolated_from"] == "allocated"
+    assert record["metadata"]["kept"] == 1
+    assert record["a key of tomorrow"] == ["受注"]
+    assert "T" in record["metadata"]["isolated_at"]
+    GitSlotIsolate(**keys(pool), reason="again").run(context)
+    assert pool.record(slot)["metadata"]["isolated_from"] == "allocated"
+
+
+def test_a_slot_that_was_forgotten_is_released(pool: Pool, context: StepContext) -> None:
+    slot = pool.add("allocated", allocated_hours_ago=25)
+    (slot / "README").write_text("changed\n")
+    (slot / "new -rf $(id)").write_text("new\n")
+    said = GitSlotRelease(**keys(pool), force=True).run(context)
+    record = pool.record(slot)
+    assert "was given back after 1d1h" in said
+    assert record["state"] == "available"
+    assert abs(record["total_usage_seconds"] - 100 - 25 * 3600) < 60
+    assert record["last_released_at"]
+    assert "+changed" in (context.backups / "workspace-app-slot1.patch").read_text()
+    with tarfile.open(context.backups / "workspace-app-slot1.untracked.tar") as tar:
+        assert tar.getnames() == ["new -rf $(id)"]
+    assert (slot / "README").read_text() == "changed\n"
+
+
+def test_a_clean_one_leaves_nothing_aside(pool: Pool, context: StepContext) -> None:
+    pool.add("allocated", allocated_hours_ago=25)
+    assert "no changes, 0 new files" in GitSlotRelease(**keys(pool), force=True).run(context)
+    assert list(context.backups.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "hours", "said"),
+    [("available", 99, "not allocated"), ("error", 99, "not allocated"), ("allocated", 23, "only")],
+)
+def test_others_are_left_alone(state: str, hours: float, said: str, pool: Pool, context: StepContext) -> None:
+    slot = pool.add(state, allocated_hours_ago=hours)
+    before = pool.record(slot)
+    assert said in GitSlotRelease(**keys(pool), force=True).run(context)
+    assert pool.record(slot) == before
+
+
+def test_nothing_is_taken_from_its_holder_unless_told(pool: Pool, context: StepContext) -> None:
+    pool.add("allocated", allocated_hours_ago=25)
+    with pytest.raises(StepRefusedError, match="force: true only"):
+        GitSlotRelease(**keys(pool)).run(context)
+
+
+def test_hooks_of_a_clone_do_not_run(pool: Pool, context: StepContext, home: Path) -> None:
+    slot = pool.add("allocated", allocated_hours_ago=25)
+    trap = home / "trap"
+    trap.write_text(f"#!/bin/sh\ntouch {home}/trapped\n")
+    trap.chmod(0o755)
+    with (slot / ".git" / "config").open("a") as config:
+        config.write(
+            f"[core]\n\tfsmonitor = {trap}\n\thooksPath = {home}\n\tpager = {trap}\n[diff]\n\texternal = {trap}\n"
+        )
+    GitSlotRelease(**keys(pool), force=True).run(context)
+    assert not (home / "trapped").exists()
+
+
+def test_a_lock_that_is_held_is_waited_for(pool: Pool, context: StepContext, make_context: MakeContext) -> None:
+    slot = pool.add()
+    with pool.lock("workspace-app-slot1").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(StepTimeoutError):
+            GitSlotIsolate(**keys(pool)).run(make_context(context.allow, seconds=0.3))
+        assert pool.record(slot)["state"] == "available"
+        threading.Timer(0.3, fcntl.flock, (held, fcntl.LOCK_UN)).start()
+        GitSlotIsolate(**keys(pool)).run(context)
+    assert pool.record(slot)["state"] == "error"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"metadata": 1}'])
+def test_a_damaged_record_is_said_and_left(text: str, pool: Pool, context: StepContext) -> None:
+    slot = pool.add()
+    (slot / "slot.json").write_text(text)
+    with pytest.raises(StepError, match=r"slot\.json"):
+        GitSlotIsolate(**keys(pool)).run(context)
+    assert (slot / "slot.json").read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("repo", ".."),
+        ("repo", "a/b"),
+        ("repo", "-rf"),
+        ("slot", "slot1/../slot2"),
+        ("slot", "slotx"),
+        ("workspaces", "x/y"),
+    ],
+)
+def test_labels_cannot_lead_elsewhere(key: str, value: str) -> None:
+    with pytest.raises(ValidationError):
+        GitSlotIsolate.model_validate({"workspaces": "/srv/pool", "repo": "app", "slot": "slot1", key: value})
+
+
+def test_a_slot_that_is_a_symlink_is_refused(pool: Pool, context: StepContext, home: Path) -> None:
+    slot = pool.add()
+    slot.rename(home / "elsewhere")
+    slot.symlink_to(home / "elsewhere")
+    with pytest.raises(StepRefusedError, match="symlink"):
+        GitSlotIsolate(**keys(pool)).run(context)
+    assert json.loads((home / "elsewhere" / "slot.json").read_text())["state"] == "available"
+
+
+def test_locks_that_nobody_needs_go(pool: Pool, context: StepContext) -> None:
+    pool.add()
+    orphaned = pool.lock("workspace-app-slot9", age_hours=1)
+    young_orphan = pool.lock("workspace-app-slot8")
+    fresh = pool.lock("workspace-app-slot1", age_hours=1)
+    foreign = pool.lock("somebody-else", age_hours=99)
+    held = pool.lock("workspace-app-slot7", age_hours=99)
+    with held.open("r+") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        said = LockCleanup(workspaces=pool.workspaces).run(context)
+    assert said == "removed 1 locks; 1 are held by somebody"
+    assert [file.exists() for file in (orphaned, young_orphan, fresh, foreign, held)] == [False, True, True, True, True]
+
+
+def test_stale_ones_and_one_by_name(pool: Pool, context: StepContext) -> None:
+    pool.add()
+    pool.add()
+    stale, fresh = pool.lock("workspace-app-slot1", age_hours=25), pool.lock("workspace-app-slot2")
+    assert LockCleanup(workspaces=pool.workspaces).run(context) == "removed 1 locks"
+    assert (stale.exists(), fresh.exists()) == (False, True)
+    LockCleanup(workspaces=pool.workspaces, only="workspace-app-slot2").run(context)
+    assert not fresh.exists()
+
+
+def test_a_lock_that_is_a_symlink_is_not_followed(pool: Pool, context: StepContext, home: Path) -> None:
+    (home / "precious").write_text("x")
+    (pool.workspaces / "locks" / "workspace-app-slot9.lock").symlink_to(home / "precious")
+    with pytest.raises(StepRefusedError):
+        LockCleanup(workspaces=pool.workspaces, only="workspace-app-slot9").run(context)
+    assert (home / "precious").read_text() == "x"
