@@ -4,7 +4,9 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -12,22 +14,26 @@ from sqlalchemy import Connection
 
 from bridge.delivery import Delivery
 from bridge.dispatcher import Dispatcher
+from bridge.explanation import as_episodes, explain
+from bridge.facts import Candidate, Episode, History
 from bridge.intake import Intake, Receipt
-from bridge.ledger import controls
+from bridge.ledger import controls, episodes, sqlite
+from bridge.ledger.episodes import EpisodeState
+from bridge.ledger.histories import Histories
 from bridge.ledger.store import Ledger, LedgerError
 from bridge.lock import LedgerLock
 from bridge.metrics import Metrics, State, StateCollector
 from bridge.observer import NoObserver, Observer
 from bridge.payload import Notification
 from bridge.peers import PeerClient
-from bridge.policy import Policy
+from bridge.policy import Policy, Remediation
 from bridge.prometheus import PrometheusObserver
-from bridge.recovery import Recovery
 from bridge.runner import Runner
 from bridge.standing import Standings
 
 _LOCK_SECONDS = 0.2
-_SHUTDOWN_GRACE_SECONDS = 20.0
+_THREADS = 256
+"""As many runs may be under way: `limits.concurrent` goes no further."""
 
 
 class NotReadyError(Exception):
@@ -112,6 +118,31 @@ class Bridge:
         parts.dispatcher.wake()
         return receipt
 
+    def explain(self, notification: Notification | None) -> list[dict[str, Any]]:
+        """Explain the firing alerts of a notification, or every open episode; see `explanation`.
+
+        Raises:
+            NotReadyError: the ledger is not open.
+        """
+        parts, policy, now = self._open_parts(), self.policy, self._clock()
+        with parts.ledger.read() as connection:
+            if notification is None:
+                fires = [episode for episode, _ in episodes.in_state(connection, EpisodeState.OPEN)]
+            else:
+                fires = as_episodes(notification, now)
+            standings = parts.standings.ask(fires) if fires else {}
+
+            def remember(episode: Episode, remediation: Remediation, host: str, target: str) -> History:
+                candidate = Candidate(0, episode, remediation.name, host, target, "", now, 0)
+                histories = Histories(connection, [(candidate, remediation)], policy.settings.limits, now)
+                return histories.of(candidate, remediation)
+
+            return [
+                each
+                for episode in fires
+                for each in explain(policy, episode, remember, standings[episode.fingerprint], now)
+            ]
+
     def change(self, work: Callable[[Connection], bool]) -> bool:
         """Change something in the ledger on a person's behalf, and look at everything that it may concern.
 
@@ -129,6 +160,8 @@ class Bridge:
         self.metrics.expect(policy.remediations)
         self.metrics.reload_successful.set(1)
         if self._parts is not None:
+            receipt = self._parts.ledger.write(lambda c: Intake(c, policy, self._clock()).decide_again())
+            self.metrics.count(receipt.decided, receipt.ended)
             self._parts.dispatcher.wake()
 
     def refused(self) -> None:
@@ -142,7 +175,7 @@ class Bridge:
             self._opener.join()
         parts, self._parts, self.trouble = self._parts, None, "the bridge is stopping"
         if parts is not None:
-            parts.dispatcher.stop(_SHUTDOWN_GRACE_SECONDS)
+            parts.dispatcher.stop(self.policy.settings.shutdown_grace.total_seconds())
             parts.delivery.stop()
             parts.standings.close()
             parts.ledger.close()
@@ -162,8 +195,19 @@ class Bridge:
                 return False
         except OSError as error:
             raise LedgerError(f"{self._lock.file} cannot be made: {error.strerror}") from None
+        ledger = Ledger(self.policy.settings.database)
+        try:
+            self._parts = self._begin(ledger)
+        except BaseException:
+            ledger.close()
+            raise
+        return True
+
+    def _begin(self, ledger: Ledger) -> _Parts:
+        """Take up what was left in the ledger, and begin to decide."""
         settings = self.policy.settings
-        ledger = Ledger(settings.database)
+        if (warning := sqlite.warning()) is not None:
+            self._log.warning("the version of SQLite", reason=warning)
         prometheus = PeerClient(settings.prometheus) if settings.prometheus else None
         observer = self._given_observer or (PrometheusObserver(prometheus) if prometheus else None)
         standings = Standings(observer, [PeerClient(peer) for peer in settings.alertmanagers], self._clock)
@@ -175,13 +219,20 @@ class Bridge:
             backups=self.policy.ledger_file.parent / "backups",
             clock=self._clock,
         )
-        dispatcher = Dispatcher(ledger, lambda: self.policy, standings.ask, runner, self.metrics, clock=self._clock)
+        dispatcher = Dispatcher(
+            ledger,
+            lambda: self.policy,
+            standings.ask,
+            runner,
+            self.metrics,
+            pool=ThreadPoolExecutor(_THREADS, "run"),
+            clock=self._clock,
+        )
         delivery = Delivery(ledger, lambda: self.policy, self.metrics, self._clock)
-        Recovery(ledger, runner, dispatcher, self._clock()).recover(self.policy)
+        dispatcher.recover()
         dispatcher.start()
         delivery.start()
-        self._parts = _Parts(ledger, standings, dispatcher, delivery)
-        return True
+        return _Parts(ledger, standings, dispatcher, delivery)
 
     def _open_parts(self) -> _Parts:
         if self._parts is None:

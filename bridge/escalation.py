@@ -11,6 +11,8 @@ from bridge.ledger import outbox
 from bridge.policy import Remediation
 
 When = Callable[[EscalationLevel], bool]
+FLAPPING = "flapping"
+"""What the message is called that an alert keeps coming back, whichever level it went to."""
 
 
 def escalate(
@@ -25,15 +27,41 @@ def escalate(
 ) -> int:
     """Queue the levels whose time has come; return how many messages are new."""
     new = 0
+    about = (episode, remediation.name, run_id)
     for level in remediation.escalate:
-        if when(level):
+        name = FLAPPING if when is when_flapping else spell(level)
+        if when(level) and outbox.untold(connection, about, name, level.to):
             text = (
                 stories.title(episode, remediation.name, what),
                 stories.story(connection, episode, run_id, remediation.runbook_url),
             )
-            about = (episode, remediation.name, run_id)
-            new += outbox.put(connection, about=about, level=spell(level), notifiers=level.to, text=text, now=now)
+            new += outbox.put(connection, about=about, level=name, notifiers=level.to, text=text, now=now)
     return new
+
+
+def escalate_apart(
+    connection: Connection,
+    episode: Episode,
+    remediation: Remediation,
+    run_id: int | None,
+    *,
+    level: str,
+    what: str,
+    now: float,
+) -> int:
+    """Queue a message of a level of its own to everybody whom the remediation tells at all."""
+    everybody = tuple(dict.fromkeys(name for each in remediation.escalate for name in each.to))
+    text = (
+        stories.title(episode, remediation.name, what),
+        stories.story(connection, episode, run_id, remediation.runbook_url),
+    )
+    about = (episode, remediation.name, run_id)
+    return outbox.put(connection, about=about, level=level, notifiers=everybody, text=text, now=now)
+
+
+def told_of_flapping(connection: Connection, episode: Episode, remediation: str, since: float) -> bool:
+    """Tell whether people have heard since then that this alert keeps coming back, in whichever episode."""
+    return outbox.has_told(connection, episode.fingerprint, remediation, FLAPPING, since)
 
 
 def after(attempts: int) -> When:
@@ -71,4 +99,4 @@ def spell(level: EscalationLevel) -> str:
     """Name a level, so that it is told once."""
     if level.after_attempts is not None:
         return f"after_attempts:{level.after_attempts}"
-    return "flapping" if level.unresolved_for is None else f"unresolved_for:{level.unresolved_for.total_seconds():g}s"
+    return FLAPPING if level.unresolved_for is None else f"unresolved_for:{level.unresolved_for.total_seconds():g}s"

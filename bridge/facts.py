@@ -67,9 +67,14 @@ class Standing:
     trouble: str = ""
 
     @property
+    def nobody_to_ask(self) -> bool:
+        """Neither a Prometheus nor an Alertmanager is there to be asked."""
+        return self.prometheus is None and not self.prometheus_error and not self.asked
+
+    @property
     def gone(self) -> bool:
         """Everybody who was asked answered, and nobody knows the alert."""
-        if self.prometheus is None and not self.asked:
+        if self.nobody_to_ask:
             return False
         return not self.prometheus and not self.prometheus_error and not self.listed and self.answered == self.asked
 

@@ -14,11 +14,16 @@ from bridge.facts import Episode, History, Standing
 from bridge.gates import Case, Decision, Verdict
 from bridge.ledger import decisions, episodes, runs
 from bridge.ledger.episodes import EpisodeState
-from bridge.ledger.runs import Outcome, RunState
+from bridge.ledger.runs import Outcome, Run, RunState
+from bridge.ledger.schema import AnyRow
 from bridge.payload import Alert, Notification
 from bridge.policy import Policy, Remediation
 
 RESOLVED_REASON = "Alertmanager says that the alert is resolved"
+
+
+Verdicts = tuple[int, str, str, str, Decision | None]
+"""A decision to be: (episode, remediation, host, target, decision)."""
 
 
 @dataclass
@@ -51,6 +56,8 @@ class Intake:
     policy: Policy
     now: float
     receipt: Receipt = field(default_factory=Receipt)
+    closed: set[int] = field(default_factory=set)
+    """The episodes that were closed here."""
 
     def take(self, notification: Notification) -> Receipt:
         """Record a notification. The last of several alerts with one fingerprint counts."""
@@ -73,21 +80,50 @@ class Intake:
     def admit(self, episode: Episode) -> Receipt:
         """Open a returning episode for good."""
         episodes.reopen(self.connection, episode.id)
-        self._route([episode])
+        held = decisions.rows_of(self.connection, [episode.id]).get(episode.id, [])
+        decisions.retire(self.connection, [row.id for row in held], self.now)
+        self._add(self._verdicts(episode))
         return self.receipt
 
     def close(self, episode_id: int, ends_at: float | None, reason: str) -> Receipt:
-        """Close an episode: what is held is over, what has not started is cancelled, a waiting retry looks at once."""
+        """Close an episode: what is held is over, what has not begun is cancelled, a waiting retry looks at once."""
         if not episodes.close(self.connection, episode_id, ends_at, self.now, reason):
             return self.receipt
-        self.receipt.decided.update(decisions.finish(self.connection, episode_id, Verdict.RESOLVED, reason, self.now))
+        self.closed.add(episode_id)
         for run in runs.of_episode(self.connection, episode_id):
-            if run.state in (RunState.AWAITING_APPROVAL, RunState.QUEUED):
-                runs.end(self.connection, run.id, Outcome.CANCELLED, reason, self.now)
-                self.receipt.ended[run.remediation, str(Outcome.CANCELLED)] += 1
-            elif run.state is RunState.WAITING:
-                runs.change(self.connection, run.id, due_at=self.now)
+            self._over(run, reason)
+        self.receipt.decided.update(decisions.finish(self.connection, episode_id, Verdict.RESOLVED, reason, self.now))
         return self.receipt
+
+    def decide_again(self) -> Receipt:
+        """After a reload: decide anew on every open episode that has a "no" without a run, where it is another now."""
+        opened = [episode for episode, _ in episodes.in_state(self.connection, EpisodeState.OPEN)]
+        current = decisions.rows_of(self.connection, [episode.id for episode in opened])
+        for episode in opened:
+            rows = current.get(episode.id, [])
+            if any(self._stands(row) for row in rows):
+                continue
+            wanted = self._verdicts(episode)
+            before = {(row.remediation, row.decision, row.reason) for row in rows}
+            if before != {(name, str(no.verdict), no.reason) for _, name, _, _, no in wanted if no is not None}:
+                decisions.retire(self.connection, [row.id for row in rows], self.now)
+                self._add(wanted)
+        return self.receipt
+
+    def _stands(self, row: AnyRow) -> bool:
+        """Tell whether a current decision outlives a reload: it led to a run, or waits and is still configured."""
+        return row.run_id is not None or (row.due_at is not None and self.policy.named(row.remediation) is not None)
+
+    def _over(self, run: Run, reason: str) -> None:
+        remediation = self.policy.named(run.remediation)
+        finishes = remediation is not None and not remediation.cancel_on_resolve
+        if run.state is RunState.QUEUED and (run.attempts or finishes):
+            return
+        if not run.attempts and run.state in (RunState.AWAITING_APPROVAL, RunState.QUEUED, RunState.WAITING):
+            runs.end(self.connection, run.id, Outcome.CANCELLED, reason, self.now)
+            self.receipt.ended[run.remediation, str(Outcome.CANCELLED)] += 1
+        elif run.state is RunState.WAITING:
+            runs.change(self.connection, run.id, due_at=self.now)
 
     def _refuse(self, notification: Notification) -> None:
         self.receipt.malformed = len(notification.malformed)
@@ -104,23 +140,34 @@ class Intake:
         ]
         added = episodes.add(self.connection, list(zip(alerts, states, strict=True)), sender, self.now)
         self.receipt.accepted = len(added)
-        self._route([episode for episode, state in zip(added, states, strict=True) if state is EpisodeState.OPEN])
+        rows: list[Verdicts] = []
+        for episode, state in zip(added, states, strict=True):
+            rows += self._verdicts(episode) if state is EpisodeState.OPEN else [_unsure(episode, self.now)]
+        self._add(rows)
 
-    def _route(self, fresh: list[Episode]) -> None:
-        rows: list[tuple[int, str, str, str, Decision | None]] = []
-        for episode in fresh:
-            chosen, refusal = gates.choose(episode, self.policy)
-            if refusal is not None:
-                rows.append((episode.id, "", "", "", refusal))
-                self.receipt.decided["", refusal.verdict] += 1
-            for remediation in chosen:
-                case = case_for(episode, remediation, self.policy, self.now)
-                decision = gates.decide(case, gates.CONFIGURED)
-                final = None if decision.verdict is Verdict.RUN else decision
-                rows.append((episode.id, remediation.name, case.host, case.target, final))
-                if final is not None:
-                    self.receipt.decided[remediation.name, final.verdict] += 1
+    def _verdicts(self, episode: Episode) -> list[Verdicts]:
+        """Return the first row for each remediation of an episode; None: it is decided on in the next round."""
+        chosen, refusal = gates.choose(episode, self.policy)
+        if refusal is not None:
+            return [(episode.id, "", "", "", refusal)]
+        rows: list[Verdicts] = []
+        for remediation in chosen:
+            case = case_for(episode, remediation, self.policy, self.now)
+            decision = gates.decide(case, gates.CONFIGURED)
+            final = None if decision.verdict is Verdict.RUN else decision
+            rows.append((episode.id, remediation.name, case.host, case.target, final))
+        return rows
+
+    def _add(self, rows: list[Verdicts]) -> None:
+        for _, remediation, _, _, decision in rows:
+            if decision is not None:
+                self.receipt.decided[remediation, str(decision.verdict)] += 1
         decisions.add(self.connection, rows, self.now)
+
+
+def _unsure(episode: Episode, now: float) -> Verdicts:
+    why = "it was closed, and this notification may be an old one: whether the alert is active is being asked, twice"
+    return (episode.id, "", "", "", Decision(Verdict.NOT_FIRING, why, now + gates.ASK_AGAIN_SECONDS))
 
 
 def case_for(episode: Episode, remediation: Remediation, policy: Policy, now: float) -> Case:

@@ -1,9 +1,10 @@
-"""At start: takes up what the last process left. Nothing is lost, and nothing runs twice because of a crash."""
+"""Takes up runs that a process left in the middle. Nothing is lost, and nothing runs twice because of a crash."""
+
+from collections.abc import Callable
 
 import structlog
 
-from bridge.actions.base import StepOutcome
-from bridge.dispatcher import Dispatcher
+from bridge.actions.base import Allow, StepOutcome
 from bridge.ledger import runs
 from bridge.ledger.runs import Outcome, Run, RunState, StepEnd
 from bridge.ledger.schema import AnyRow
@@ -11,12 +12,16 @@ from bridge.ledger.store import Ledger
 from bridge.policy import Policy, Remediation
 from bridge.runner import Runner
 
+Submit = Callable[[Run, Remediation, Callable[[Remediation, Allow], None]], None]
+"""Lets a worker do something for a run."""
+_PATIENT = (RunState.WAITING, RunState.AWAITING_APPROVAL)
+
 
 class Recovery:
-    """Looks at each run that has not ended, once, before anything new is decided."""
+    """Looks at a run that nobody works on, and goes on from where its journal ends."""
 
-    def __init__(self, ledger: Ledger, runner: Runner, dispatcher: Dispatcher, now: float) -> None:
-        self._ledger, self._runner, self._dispatcher, self._now = ledger, runner, dispatcher, now
+    def __init__(self, ledger: Ledger, runner: Runner, submit: Submit, clock: Callable[[], float]) -> None:
+        self._ledger, self._runner, self._submit, self._clock = ledger, runner, submit, clock
         self._log = structlog.get_logger("recovery")
 
     def recover(self, policy: Policy) -> int:
@@ -24,48 +29,45 @@ class Recovery:
         with self._ledger.read() as connection:
             left = [run for run in runs.unended(connection) if run.state not in _PATIENT]
         for run in left:
-            remediation = policy.named(run.remediation)
-            if remediation is None:
-                self._cancel(run)
-            else:
-                self._take_up(run, remediation)
+            self.take_up(run, policy)
         return len(left)
 
-    def _cancel(self, run: Run) -> None:
-        reason = f"{run.remediation} is no longer configured"
-        self._ledger.write(lambda connection: runs.end(connection, run.id, Outcome.CANCELLED, reason, self._now))
+    def take_up(self, run: Run, policy: Policy) -> None:
+        """Go on with one run. What had not begun passes the gates again: much may have changed meanwhile."""
+        remediation = policy.named(run.remediation)
+        self._log.info("taking up a run", run=run.id, state=run.state)
+        if remediation is None:
+            reason = f"{run.remediation} is no longer configured"
+            self._ledger.write(lambda c: runs.end(c, run.id, Outcome.CANCELLED, reason, self._clock()))
+        elif run.state is RunState.QUEUED:
+            self._ledger.write(lambda connection: runs.put_back(connection, run.id, self._clock()))
+        else:
+            self._go_on(run, remediation)
 
-    def _take_up(self, run: Run, remediation: Remediation) -> None:
+    def _go_on(self, run: Run, remediation: Remediation) -> None:
         with self._ledger.read() as connection:
-            journal = runs.steps_of(connection, run.id, run.attempts) if run.attempts else []
-        self._log.info("taking up a run", run=run.id, state=run.state, steps=len(journal))
-        if run.state is RunState.QUEUED:
-            self._dispatcher.submit(run, remediation, lambda r, allow: self._runner.attempt(run, r, allow))
-            return
+            journal = runs.steps_of(connection, run.id, run.attempts)
         cut_off = [row for row in journal if row.ended_at is None or row.outcome == StepOutcome.INTERRUPTED]
         failed = [row for row in journal if row.outcome not in (None, StepOutcome.SUCCEEDED)]
+        number = run.attempts
         if cut_off:
             self._cut_off(run, remediation, cut_off[0])
         elif failed:
             reason = f"the step {failed[0].action} {failed[0].outcome}: {failed[0].reason}"
-            self._runner.not_fixed(run, remediation, run.attempts, reason)
+            self._runner.not_fixed(run, remediation, number, reason)
         elif run.state is RunState.VERIFYING or len(journal) >= len(remediation.steps):
-            since = max((row.ended_at for row in journal), default=self._now)
-            number = run.attempts
-            self._dispatcher.submit(run, remediation, lambda r, _allow: self._runner.verify(run, r, number, since))
+            since = max((row.ended_at for row in journal), default=self._clock())
+            self._submit(run, remediation, lambda r, _allow: self._runner.verify(run, r, number, since))
         else:
-            first, number = len(journal), run.attempts
-            self._dispatcher.submit(run, remediation, lambda r, a: self._runner.go_on(run, r, a, number, first))
+            first = len(journal)
+            self._submit(run, remediation, lambda r, allow: self._runner.go_on(run, r, allow, number, first))
 
     def _cut_off(self, run: Run, remediation: Remediation, row: AnyRow) -> None:
         """A step had started and not ended: only one that is idempotent may run again by itself."""
         reason = f"the step {row.action} was interrupted: the bridge ended while it ran"
         if row.ended_at is None:
             end = StepEnd(StepOutcome.INTERRUPTED, reason)
-            self._ledger.write(lambda connection: runs.end_step(connection, row.id, end, self._now))
+            self._ledger.write(lambda connection: runs.end_step(connection, row.id, end, self._clock()))
         step = remediation.steps[row.position] if row.position < len(remediation.steps) else None
         again = step is not None and step.action == row.action and step.kind.idempotent
         self._runner.interrupted(run, remediation, reason, again=again)
-
-
-_PATIENT = (RunState.WAITING, RunState.AWAITING_APPROVAL)

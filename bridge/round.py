@@ -1,25 +1,27 @@
 """One round of deciding, in one transaction: what is due gets its verdict, and what may run gets its slot."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from sqlalchemy import Connection
 
 from bridge import escalation, gates
-from bridge.escalation import When
-from bridge.facts import Candidate, Episode, Standing
+from bridge.facts import Candidate, Episode, Pause, Standing
 from bridge.gates import Case, Decision, Verdict
 from bridge.intake import Intake
 from bridge.ledger import controls, decisions, episodes, runs
+from bridge.ledger.decisions import Entry
 from bridge.ledger.episodes import EpisodeState
+from bridge.ledger.histories import Histories
 from bridge.ledger.runs import Outcome, Run, RunState
 from bridge.policy import Policy, Remediation
 
 TWICE_SECONDS = 15.0
 """Between two questions that must agree: a return is real, or an alert has gone."""
 GONE_REASON = "neither Prometheus nor any Alertmanager knows the alert any more"
+RESOLVED_REASON = "the alert is over, and nothing had been done yet"
 
 
 class Work(Enum):
@@ -62,111 +64,143 @@ class Round:
     connection: Connection
     policy: Policy
     standings: Mapping[str, Standing]
-    gone: Mapping[int, float]
-    """When open episodes were first found gone, by id."""
     now: float
+    pause: Pause | None = None
+    """A pause that is not in the ledger: the PAUSE file."""
     jobs: list[tuple[Work, Run]] = field(default_factory=list)
-    decided: Counter[tuple[str, str]] = field(default_factory=Counter)
-    ended: Counter[tuple[str, str]] = field(default_factory=Counter)
-    found_gone: dict[int, float] = field(default_factory=dict)
+    intake: Intake = field(init=False)
+    _entries: list[Entry] = field(default_factory=list)
+    """Verdicts that are written down together, at the end or before an episode closes."""
+
+    def __post_init__(self) -> None:
+        self.intake = Intake(self.connection, self.policy, self.now)
+
+    @property
+    def decided(self) -> Counter[tuple[str, str]]:
+        """Count what was decided, by (remediation, verdict)."""
+        return self.intake.receipt.decided
+
+    @property
+    def ended(self) -> Counter[tuple[str, str]]:
+        """Count the runs that ended without a start, by (remediation, outcome)."""
+        return self.intake.receipt.ended
 
     def look(self, due: Due) -> "Round":
-        """Look at everything."""
-        for run in due.waiting:
-            self._waiting(run)
+        """Look at what waits for its next attempt, then at what waits for a decision."""
+        waiting = self._waiting_still(due.waiting)
+        known = [(candidate, r) for candidate in due.held if (r := self.policy.named(candidate.remediation))]
+        asked = known + [(candidate, remediation) for _, candidate, remediation in waiting]
+        histories = Histories(self.connection, asked, self.policy.settings.limits, self.now, self.pause)
+        for run, candidate, remediation in waiting:
+            self._waiting(run, candidate, remediation, histories)
+        held = decisions.still_held(self.connection, due.held)
         for candidate in due.held:
-            self._held(candidate)
-        for episode, seen in due.returning:
-            self._returning(episode, seen)
-        for episode in due.opened:
-            self._opened(episode)
+            if candidate.decision_id in held and candidate.episode.id not in self.intake.closed:
+                self._held(candidate, histories)
+        self._write()
         return self
 
-    def _held(self, candidate: Candidate) -> None:
-        if not decisions.is_current(self.connection, candidate.decision_id):
-            return
+    def _held(self, candidate: Candidate, histories: Histories) -> None:
         remediation = self.policy.named(candidate.remediation)
         if remediation is None:
             self._record(candidate, Decision(Verdict.NO_MATCH, f"{candidate.remediation} is no longer configured"))
             return
-        case = self._case(candidate, remediation)
+        case = self._case(candidate, remediation, histories)
         decision = gates.decide(case)
         if self._is_over(candidate, decision, case.standing):
-            self._close(candidate.episode, GONE_REASON)
+            self._write()
+            self.intake.close(candidate.episode.id, None, GONE_REASON)
             return
-        self._consequences(case, decision)
-        self._start(candidate, decision)
+        self._consequences(case, decision, histories)
+        self._start(candidate, remediation, decision, histories)
 
-    def _start(self, candidate: Candidate, decision: Decision) -> None:
-        state = RunState.AWAITING_APPROVAL if decision.verdict is Verdict.AWAITING_APPROVAL else RunState.QUEUED
-        if decision.verdict not in (Verdict.RUN, Verdict.DRY_RUN, Verdict.AWAITING_APPROVAL):
-            self._record(candidate, decision)
-            return
-        slot = decision.verdict is Verdict.RUN
-        run = runs.create(self.connection, candidate, state, decision.reason, self.now, slot=slot)
-        self._record(candidate, decision, run.id)
-        if state is RunState.QUEUED:
-            self.jobs.append((Work.ATTEMPT if slot else Work.DRY_RUN, run))
+    def _start(self, candidate: Candidate, remediation: Remediation, decision: Decision, histories: Histories) -> None:
+        match decision.verdict:
+            case Verdict.RUN | Verdict.DRY_RUN:
+                slot = decision.verdict is Verdict.RUN
+                run = runs.create(self.connection, candidate, RunState.QUEUED, decision.reason, self.now, slot=slot)
+                self.jobs.append((Work.ATTEMPT if slot else Work.DRY_RUN, run))
+                if slot:
+                    histories.slot(run.id, run.remediation, run.host, first=True)
+                self._record(candidate, decision, run.id)
+            case Verdict.AWAITING_APPROVAL:
+                until = self.now + remediation.approve_within.total_seconds()
+                state = RunState.AWAITING_APPROVAL
+                run = runs.create(
+                    self.connection, candidate, state, decision.reason, self.now, slot=False, due_at=until
+                )
+                self._record(candidate, Decision(decision.verdict, decision.reason, until), run.id)
+            case _:
+                self._record(candidate, decision)
 
-    def _waiting(self, run: Run) -> None:
-        """Decide on the next attempt of a run, or on the first one of a run that was approved."""
-        candidate = decisions.current(self.connection, run.episode.id, run.remediation)
-        remediation = self.policy.named(run.remediation)
-        if candidate is None or remediation is None or not runs.is_waiting(self.connection, run.id):
-            if remediation is None:
-                reason = f"{run.remediation} is no longer configured"
-                runs.end(self.connection, run.id, Outcome.CANCELLED, reason, self.now)
-                self.ended[run.remediation, Outcome.CANCELLED] += 1
+    def _waiting_still(self, waiting: Sequence[Run]) -> list[tuple[Run, Candidate, Remediation]]:
+        """Read anew what was due before others were asked; end what cannot go on."""
+        found = []
+        for read in waiting:
+            run = runs.get(self.connection, read.id)
+            if run is None or run.state not in (RunState.WAITING, RunState.AWAITING_APPROVAL):
+                continue
+            candidate = decisions.current(self.connection, run.episode.id, run.remediation)
+            remediation = self.policy.named(run.remediation)
+            if candidate is None or remediation is None:
+                self._end(run, Outcome.CANCELLED, f"{run.remediation} is no longer configured")
+            elif run.state is RunState.AWAITING_APPROVAL:
+                self._expire(run, candidate, remediation)
+            else:
+                found.append((run, candidate, remediation))
+        return found
+
+    def _expire(self, run: Run, candidate: Candidate, remediation: Remediation) -> None:
+        if not self._end(run, Outcome.DENIED, "nobody approved it in time"):
             return
-        case = self._case(candidate, remediation, run)
-        decision = gates.decide(case, gates.RETRIES if run.attempts else gates.GATES)
+        self._record(candidate, Decision(Verdict.DENIED, "nobody approved it in time"), run.id)
+        self._escalate(run.episode, remediation, run.id, "nobody approved the fix in time", escalation.at_the_end)
+
+    def _waiting(self, run: Run, candidate: Candidate, remediation: Remediation, histories: Histories) -> None:
+        """Decide on the next attempt of a run, or on the first one of a run that was approved or interrupted early."""
+        case = self._case(candidate, remediation, histories, run)
         if run.attempts and (case.standing.gone or not run.episode_open):
             runs.change(self.connection, run.id, state=RunState.VERIFYING, due_at=None)
             self.jobs.append((Work.SETTLE, run))
-        elif decision.verdict is Verdict.RUN:
-            slot = {} if run.attempts else {"slot_at": self.now}
-            runs.change(self.connection, run.id, state=RunState.QUEUED, due_at=None, **slot)
-            self._record(candidate, decision, run.id)
-            self.jobs.append((Work.ATTEMPT, run))
-        else:
-            runs.change(self.connection, run.id, due_at=decision.due or self.now + gates.LOOK_AGAIN_SECONDS)
-            self._record(candidate, decision, run.id)
-
-    def _returning(self, episode: Episode, seen: float | None) -> None:
-        """A `firing` for what was closed is stale, unless two questions find it active."""
-        standing = self._standing(episode)
-        active = standing.listed or standing.prometheus is True
-        if active and seen is None:
-            episodes.seen_active(self.connection, episode.id, self.now)
-        elif active and seen is not None and self.now - seen >= TWICE_SECONDS:
-            self.decided.update(Intake(self.connection, self.policy, self.now).admit(episode).decided)
-        elif not active and (standing.gone or not self._somebody_to_ask()):
-            self._close(episode, "the notification was stale: nobody finds the alert active")
-
-    def _opened(self, episode: Episode) -> None:
-        if self._standing(episode).gone:
-            first = self.gone.get(episode.id, self.now)
-            if self.now - first >= TWICE_SECONDS:
-                self._close(episode, GONE_REASON)
-            else:
-                self.found_gone[episode.id] = first
             return
-        age = self.now - episode.received_at
-        for name, run_id in decisions.remediations_of(self.connection, episode.id):
-            remediation = self.policy.named(name)
-            if remediation is not None:
-                self._escalate(episode, remediation, run_id, f"unresolved for {age:.0f} s", escalation.unresolved(age))
+        if not run.episode_open:
+            self._end(run, Outcome.CANCELLED, RESOLVED_REASON)
+            return
+        decision = gates.decide(case, gates.RETRIES if run.attempts else gates.GATES)
+        match decision.verdict:
+            case Verdict.RUN:
+                slot = {} if run.attempts else {"slot_at": self.now}
+                runs.change(self.connection, run.id, state=RunState.QUEUED, due_at=None, **slot)
+                histories.slot(run.id, run.remediation, run.host, first=not run.attempts)
+                self.jobs.append((Work.ATTEMPT, run))
+            case Verdict.DRY_RUN:
+                runs.change(self.connection, run.id, state=RunState.QUEUED, due_at=None)
+                self.jobs.append((Work.DRY_RUN, run))
+            case _ if decision.due is None:
+                self._end(run, Outcome.CANCELLED, decision.reason)
+            case _:
+                self._consequences(case, decision, histories)
+                runs.change(self.connection, run.id, due_at=decision.due)
+        self._record(candidate, decision, run.id)
 
-    def _consequences(self, case: Case, decision: Decision) -> None:
+    def _consequences(self, case: Case, decision: Decision, histories: Histories) -> None:
         """Open the breaker where it trips, and tell people; both happen once."""
+        name = case.remediation.name
         about = (case.episode, case.remediation, None, decision.reason)
         if decision.verdict is Verdict.BREAKER_OPEN and case.history.breaker is None:
-            controls.open_breaker(self.connection, case.remediation.name, decision.reason, self.now)
+            controls.open_breaker(self.connection, name, decision.reason, self.now)
+            histories.tripped(name, decision.reason)
             self._escalate(*about, escalation.at_the_end)
-        if decision.verdict is Verdict.FLAPPING:
+        since = self.now - case.remediation.flapping.within.total_seconds()
+        if decision.verdict is Verdict.FLAPPING and not escalation.told_of_flapping(
+            self.connection, case.episode, name, since
+        ):
             self._escalate(*about, escalation.when_flapping)
 
-    def _escalate(self, episode: Episode, remediation: Remediation, run_id: int | None, what: str, when: When) -> None:
+    def _escalate(
+        self, episode: Episode, remediation: Remediation, run_id: int | None, what: str, when: escalation.When
+    ) -> None:
+        self._write()
         escalation.escalate(self.connection, episode, remediation, run_id, what=what, when=when, now=self.now)
 
     def _is_over(self, candidate: Candidate, decision: Decision, standing: Standing) -> bool:
@@ -174,35 +208,34 @@ class Round:
         again = candidate.verdict == decision.verdict == Verdict.NOT_FIRING
         return again and standing.gone and self.now - candidate.since >= TWICE_SECONDS
 
-    def _close(self, episode: Episode, reason: str) -> None:
-        receipt = Intake(self.connection, self.policy, self.now).close(episode.id, None, reason)
-        self.decided.update(receipt.decided)
-        self.ended.update(receipt.ended)
-
-    def _case(self, candidate: Candidate, remediation: Remediation, run: Run | None = None) -> Case:
-        limits = self.policy.settings.limits
+    def _case(
+        self, candidate: Candidate, remediation: Remediation, histories: Histories, run: Run | None = None
+    ) -> Case:
         own, attempts = (run.id, run.attempts) if run else (0, 0)
-        history = decisions.history(
-            self.connection, candidate, remediation, limits, now=self.now, run=own, attempts=attempts
-        )
         return Case(
             candidate.episode,
             remediation,
             candidate.host,
             candidate.target,
-            limits,
-            history,
-            self._standing(candidate.episode),
+            self.policy.settings.limits,
+            histories.of(candidate, remediation, run=own, attempts=attempts),
+            self.standings.get(candidate.episode.fingerprint, Standing()),
             self.now,
             by_hand=run is not None,
         )
 
-    def _standing(self, episode: Episode) -> Standing:
-        return self.standings.get(episode.fingerprint, Standing())
-
-    def _somebody_to_ask(self) -> bool:
-        return bool(self.policy.settings.alertmanagers or self.policy.settings.prometheus)
+    def _end(self, run: Run, outcome: Outcome, reason: str) -> bool:
+        self._write()
+        if not runs.end(self.connection, run.id, outcome, reason, self.now):
+            return False
+        self.ended[run.remediation, str(outcome)] += 1
+        return True
 
     def _record(self, candidate: Candidate, decision: Decision, run_id: int | None = None) -> None:
-        if decisions.record(self.connection, candidate, decision, self.now, run_id):
-            self.decided[candidate.remediation, str(decision.verdict)] += 1
+        entry = Entry(candidate, decision, run_id)
+        self._entries.append(entry)
+        self.decided[candidate.remediation, str(decision.verdict)] += entry.is_news
+
+    def _write(self) -> None:
+        decisions.record(self.connection, self._entries, self.now)
+        self._entries.clear()

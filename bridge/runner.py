@@ -1,5 +1,6 @@
 """A run: attempt = steps in order, then the proof. Every step is journalled before it starts and after it has ended."""
 
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -34,11 +35,15 @@ class Runner:
         token: str,
         backups: Path,
         clock: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._ledger, self._observer, self._metrics = ledger, observer, metrics
-        self._token, self._backups, self._clock = token, backups, clock
+        self._token, self._backups, self._clock, self._chance = token, backups, clock, chance
         self._log = structlog.get_logger("runner")
+        self.closing = threading.Event()
+        """Begin nothing more: no attempt, no step, no look at whether it helped."""
         self.stop = threading.Event()
+        """Steps under way give up."""
 
     def dry_run(self, run: Run, remediation: Remediation, allow: Allow) -> None:
         """Write down what the steps would do, and end."""
@@ -54,6 +59,8 @@ class Runner:
     def attempt(self, run: Run, remediation: Remediation, allow: Allow) -> None:
         """Make the next attempt of a run, unless it was ended in the meantime."""
         number = run.attempts + 1
+        if self.closing.is_set():
+            return
         if self._ledger.write(lambda connection: runs.begin_attempt(connection, run.id, number, self._clock())):
             self.go_on(run, remediation, allow, number, first=0)
 
@@ -62,7 +69,7 @@ class Runner:
         workshop = self._workshop(run, remediation, allow)
         failure = ""
         for position, step in enumerate(remediation.steps[first:], start=first):
-            if self.stop.is_set():
+            if self.closing.is_set():
                 return
             end = self._step(workshop, number, position)
             if end.outcome is StepOutcome.INTERRUPTED:
@@ -79,7 +86,7 @@ class Runner:
     def verify(self, run: Run, remediation: Remediation, number: int, since: float) -> None:
         """Look whether the attempt helped, with evidence newer than `since`."""
         self._ledger.write(lambda connection: runs.change(connection, run.id, state=RunState.VERIFYING))
-        proof = prove(remediation.verify, self._scene(run, since), self.stop)
+        proof = prove(remediation.verify, self._scene(run, since), self.closing)
         if proof is None:
             return
         match proof.evidence:
@@ -94,7 +101,7 @@ class Runner:
         """End a run whose alert went away while it waited: with evidence it counts as fixed."""
         with self._ledger.read() as connection:
             since = runs.last_step_end(connection, run.id) or self._clock()
-        proof = prove(remediation.verify, self._scene(run, since), self.stop)
+        proof = prove(remediation.verify, self._scene(run, since), self.closing)
         if proof is not None:
             outcome = Outcome.FIXED if proof.evidence is Evidence.HEALED else Outcome.UNVERIFIED
             self._prove(run, remediation, run.attempts, proof, outcome)
@@ -110,6 +117,15 @@ class Runner:
             self._end(connection, run, remediation, Outcome.INTERRUPTED, reason)
 
         self._ledger.write(done)
+
+    def give_up(self, run: Run, remediation: Remediation, reason: str) -> None:
+        """End a run that cannot go on because of a mistake of ours."""
+        self._ledger.write(lambda connection: self._end(connection, run, remediation, Outcome.FAILED, reason))
+
+    def cut_off(self) -> int:
+        """Journal every step that this process started and that has not ended; return how many."""
+        reason = "the bridge ended while it ran"
+        return self._ledger.write(lambda c: runs.cut_off(c, self._token, reason, self._clock()))
 
     def _step(self, workshop: Workshop, number: int, position: int) -> StepEnd:
         step, run = workshop.remediation.steps[position], workshop.run
@@ -142,7 +158,7 @@ class Runner:
             if number > remediation.max_retries:
                 self._end(connection, run, remediation, Outcome.FAILED, reason)
                 return
-            due = now if at_once else now + remediation.retry_delay.total_seconds()
+            due = now if at_once else now + remediation.delay_after(number, self._chance())
             runs.change(connection, run.id, state=RunState.WAITING, reason=reason, due_at=due)
             decisions.wake(connection, [Verdict.LIMITED], now)
             escalation.escalate(
@@ -163,7 +179,6 @@ class Runner:
         now = self._clock()
         if not runs.end(connection, run.id, outcome, reason, now):
             return
-        decisions.wake(connection, [Verdict.TARGET_BUSY, Verdict.LIMITED], now, host=run.host)
         if outcome in (Outcome.FAILED, Outcome.INTERRUPTED) or (
             outcome is Outcome.UNVERIFIED and remediation.wants_proof
         ):

@@ -21,6 +21,7 @@ from bridge.redaction import redact
 
 _GRACE_SECONDS = 5.0
 """How much longer than its timeout a step may take to give up."""
+_LOOK_AT_STOP_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,23 @@ class Workshop:
         ends: list[StepEnd] = []
         worker = threading.Thread(target=lambda: ends.append(_work(action, context)), name="step", daemon=True)
         worker.start()
-        worker.join(max(0.0, context.deadline - time.monotonic()) + _GRACE_SECONDS)
+        self._wait(worker, context)
         if ends:
             return ends[0]
+        if self.stop.is_set():
+            reason = f"{step.action} did not give up when the bridge ended; it is left behind"
+            return StepEnd(StepOutcome.INTERRUPTED, reason, output=redact(context.output.text()))
         reason = f"{step.action} did not give up when its time was up; it is left behind"
         return StepEnd(StepOutcome.TIMED_OUT, reason, output=redact(context.output.text()))
+
+    def _wait(self, worker: threading.Thread, context: StepContext) -> None:
+        """Wait until the step ends, or has had its time and a grace, or the bridge ends."""
+        last = context.deadline + _GRACE_SECONDS
+        while worker.is_alive() and (left := last - time.monotonic()) > 0:
+            worker.join(min(left, _LOOK_AT_STOP_SECONDS))
+            if self.stop.is_set():
+                last = min(last, time.monotonic() + _GRACE_SECONDS)
+                worker.join(max(0.0, last - time.monotonic()))
 
     def _prepare(self, step: Step) -> Action:
         try:

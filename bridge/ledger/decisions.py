@@ -1,23 +1,18 @@
 """Decisions: one current row for each episode and remediation; a held one is updated in place, a change adds one."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, distinct, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
 
-from bridge.config import Limits
-from bridge.facts import Candidate, History, Pause
-from bridge.gates import HOUR, Decision, Verdict
+from bridge.facts import Candidate
+from bridge.gates import Decision, Verdict
 from bridge.ledger.episodes import EpisodeState, episode
-from bridge.ledger.schema import AnyRow, breakers, decisions, episodes, pauses, runs
-from bridge.policy import Remediation
+from bridge.ledger.schema import CURRENT, UNCLOSED, AnyRow, decisions, episodes, runs
 
 PENDING = "pending"
 """A row that waits for its first decision; it is due at once, and no page shows it."""
-ACTIVE = ("queued", "running", "verifying", "waiting")
-"""States of a run that keep its host busy."""
-AT_WORK = ("queued", "running", "verifying")
-"""States of a run that take up one of the slots."""
 _BATCH = 500
 
 
@@ -63,7 +58,6 @@ def due(connection: Connection, now: float) -> list[Candidate]:
         select(decisions, episodes)
         .join(episodes, episodes.c.id == decisions.c.episode_id)
         .where(
-            decisions.c.current,
             decisions.c.due_at <= now,
             decisions.c.run_id.is_(None),
             episodes.c.state == EpisodeState.OPEN,
@@ -78,131 +72,127 @@ def current(connection: Connection, episode_id: int, remediation: str) -> Candid
     """Return the current row of an episode and a remediation."""
     query = select(decisions, episodes).join(episodes, episodes.c.id == decisions.c.episode_id)
     row = connection.execute(
-        query.where(decisions.c.current, decisions.c.episode_id == episode_id, decisions.c.remediation == remediation)
+        query.where(CURRENT, decisions.c.episode_id == episode_id, decisions.c.remediation == remediation)
     ).first()
     return _candidate(row) if row else None
 
 
-def is_current(connection: Connection, decision_id: int) -> bool:
-    """Tell whether a row is still the current one: an episode may have closed since it was read."""
-    return connection.scalar(select(decisions.c.current).where(decisions.c.id == decision_id)) is True
+def still_held(connection: Connection, candidates: Sequence[Candidate]) -> set[int]:
+    """Return the ids of those rows that still wait: an episode may have closed since they were read."""
+    found: set[int] = set()
+    for start in range(0, len(candidates), _BATCH):
+        ids = [candidate.decision_id for candidate in candidates[start : start + _BATCH]]
+        held = (CURRENT, decisions.c.due_at.is_not(None), decisions.c.run_id.is_(None))
+        found.update(connection.scalars(select(decisions.c.id).where(decisions.c.id.in_(ids), *held)))
+    return found
 
 
-def remediations_of(connection: Connection, episode_id: int) -> list[tuple[str, int | None]]:
-    """Return the remediations that an episode has, each with its run."""
-    query = select(decisions.c.remediation, decisions.c.run_id).where(
-        decisions.c.episode_id == episode_id, decisions.c.current, decisions.c.remediation != ""
-    )
-    return [(row.remediation, row.run_id) for row in connection.execute(query)]
+def rows_of(connection: Connection, episode_ids: Sequence[int]) -> dict[int, list[AnyRow]]:
+    """Return the current rows of episodes."""
+    found: dict[int, list[AnyRow]] = {}
+    for start in range(0, len(episode_ids), _BATCH):
+        chunk = episode_ids[start : start + _BATCH]
+        query = select(decisions).where(CURRENT, decisions.c.episode_id.in_(chunk)).order_by(decisions.c.id)
+        for row in connection.execute(query):
+            found.setdefault(row.episode_id, []).append(row)
+    return found
 
 
 def next_due(connection: Connection) -> float | None:
     """Return when the next held one is to be looked at."""
-    mine = (decisions.c.current, decisions.c.run_id.is_(None))
-    first: float | None = connection.scalar(select(func.min(decisions.c.due_at)).where(*mine))
+    mine = (decisions.c.due_at.is_not(None), decisions.c.run_id.is_(None))
+    first: float | None = connection.scalar(
+        select(decisions.c.due_at).where(*mine).order_by(decisions.c.due_at).limit(1)
+    )
     return first
 
 
-def record(
-    connection: Connection, candidate: Candidate, decision: Decision, now: float, run_id: int | None = None
-) -> bool:
-    """Write a verdict down; tell whether it is another one than before."""
-    row = decisions.c.id == candidate.decision_id
-    values: dict[str, Any] = {"reason": decision.reason, "due_at": decision.due, "looked_at": now, "run_id": run_id}
-    if candidate.verdict == decision.verdict:
-        connection.execute(update(decisions).where(row).values(looks=candidate.looks + 1, **values))
-        return False
-    if candidate.verdict == PENDING:
-        connection.execute(update(decisions).where(row).values(decision=decision.verdict, at=now, **values))
-        return True
-    connection.execute(update(decisions).where(row).values(current=False, due_at=None, looked_at=now))
-    keys = {"episode_id": candidate.episode.id, "remediation": candidate.remediation}
-    place = {"host": candidate.host, "target": candidate.target}
-    fresh = {"at": now, "decision": decision.verdict, "current": True, "looks": 0}
-    connection.execute(insert(decisions).values(**keys, **place, **fresh, **values))
-    return True
+@dataclass(frozen=True)
+class Entry:
+    """A verdict to be written down, with the run that it led to."""
+
+    candidate: Candidate
+    decision: Decision
+    run_id: int | None = None
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it is another verdict than before."""
+        return self.candidate.verdict != self.decision.verdict
+
+
+def record(connection: Connection, entries: Sequence[Entry], now: float) -> None:
+    """Write verdicts down: the same one again in its row, another one in a row of its own."""
+    same = [entry for entry in entries if not entry.is_news]
+    first = [entry for entry in entries if entry.is_news and entry.candidate.verdict == PENDING]
+    other = [entry for entry in entries if entry.is_news and entry.candidate.verdict != PENDING]
+    _execute(connection, _AGAIN, [{**_row(entry, now), "looks_now": entry.candidate.looks + 1} for entry in same])
+    _execute(connection, _FIRST, [_row(entry, now) for entry in first])
+    _execute(connection, _PAST, [{"which": entry.candidate.decision_id, "now": now} for entry in other])
+    _execute(connection, insert(decisions), [_fresh(entry, now) for entry in other])
+
+
+def retire(connection: Connection, ids: Iterable[int], now: float) -> None:
+    """Make rows past, because their episodes are decided on anew."""
+    _execute(connection, _PAST, [{"which": id_, "now": now} for id_ in ids])
 
 
 def finish(connection: Connection, episode_id: int, verdict: Verdict, reason: str, now: float) -> list[tuple[str, str]]:
     """Give every held decision of an episode its final verdict; return (remediation, verdict) of each."""
-    finished = []
-    held = and_(decisions.c.episode_id == episode_id, decisions.c.current, decisions.c.due_at.is_not(None))
-    for row in connection.execute(select(decisions, episodes).join(episodes).where(held)).all():
-        record(connection, _candidate(row), Decision(verdict, reason), now, row.run_id)
-        finished.append((row.remediation, str(verdict)))
-    return finished
+    held = and_(decisions.c.episode_id == episode_id, CURRENT, decisions.c.due_at.is_not(None))
+    rows = connection.execute(select(decisions, episodes).join(episodes).where(held)).all()
+    record(connection, [Entry(_candidate(row), Decision(verdict, reason), row.run_id) for row in rows], now)
+    return [(row.remediation, str(verdict)) for row in rows]
 
 
 def wake(connection: Connection, verdicts: Iterable[Verdict], now: float, host: str | None = None) -> None:
-    """Make held decisions due now, because their reason may have ended."""
-    which = [decisions.c.current, decisions.c.due_at > now, decisions.c.decision.in_(list(verdicts))]
+    """Make what is held due now, retries too, because the reason may have ended (on one host, or for all)."""
+    which = [decisions.c.due_at > now, decisions.c.decision.in_(list(verdicts))]
     if host is not None:
         which.append(or_(decisions.c.host == host, decisions.c.decision == Verdict.LIMITED))
+    retries = select(decisions.c.run_id).where(*which, decisions.c.run_id.is_not(None))
+    connection.execute(update(runs).where(runs.c.id.in_(retries), runs.c.due_at > now).values(due_at=now))
     connection.execute(update(decisions).where(*which).values(due_at=now))
 
 
-def history(
-    connection: Connection,
-    candidate: Candidate,
-    remediation: Remediation,
-    limits: Limits,
-    *,
-    now: float,
-    run: int = 0,
-    attempts: int = 0,
-) -> History:
-    """Return what the ledger remembers that matters for one candidate, in one question.
-
-    `run` is the candidate's own, which is in nobody's way, with the attempts that it has behind it.
-    """
-    same = runs.c.remediation == remediation.name
-    in_window = and_(same, runs.c.slot_at > now - limits.targets.window.total_seconds())
-    earlier = and_(
-        episodes.c.fingerprint == candidate.episode.fingerprint,
-        episodes.c.id != candidate.episode.id,
-        episodes.c.received_at > now - remediation.flapping.within.total_seconds(),
-    )
-    ended = and_(same, runs.c.target == candidate.target, runs.c.started_at.is_not(None))
-    query = select(
-        select(func.min(runs.c.id))
-        .where(runs.c.host == candidate.host, runs.c.state.in_(ACTIVE), runs.c.id != run)
-        .scalar_subquery()
-        .label("busy_with"),
-        select(func.max(runs.c.ended_at)).where(ended).scalar_subquery().label("last_end"),
-        select(func.count()).where(runs.c.state.in_(AT_WORK)).scalar_subquery().label("running"),
-        select(func.count()).where(runs.c.slot_at > now - HOUR).scalar_subquery().label("runs_in_hour"),
-        select(func.count(distinct(runs.c.host)))
-        .where(in_window, runs.c.host != candidate.host)
-        .scalar_subquery()
-        .label("other_hosts"),
-        select(func.count()).where(in_window, runs.c.host == candidate.host).scalar_subquery().label("touched"),
-        select(breakers.c.reason).where(breakers.c.remediation == remediation.name).scalar_subquery().label("breaker"),
-        select(func.count()).select_from(episodes).where(earlier).scalar_subquery().label("returns"),
-    )
-    row = connection.execute(query).one()
-    return History(
-        pause=pause(connection, remediation.name, now),
-        busy_with=row.busy_with,
-        last_end=row.last_end,
-        running=row.running,
-        runs_in_hour=row.runs_in_hour,
-        other_hosts=row.other_hosts,
-        host_touched=row.touched > 0,
-        breaker=row.breaker,
-        returns=row.returns,
-        attempts=attempts,
-    )
+def long_open(connection: Connection, since: float) -> list[AnyRow]:
+    """Return (decision with its episode) for what has been open since then or longer and has a remediation."""
+    query = select(decisions, episodes).join(episodes, episodes.c.id == decisions.c.episode_id)
+    old = (UNCLOSED, episodes.c.state == EpisodeState.OPEN, episodes.c.received_at <= since)
+    return list(connection.execute(query.where(*old, CURRENT, decisions.c.remediation != "")))
 
 
-def pause(connection: Connection, remediation: str, now: float) -> Pause | None:
-    """Return the pause that holds now for a remediation, if there is one."""
-    query = select(pauses).where(
-        pauses.c.remediation.in_(("", remediation)), or_(pauses.c.until.is_(None), pauses.c.until > now)
-    )
-    row = connection.execute(query).first()
-    return Pause(row.remediation, row.reason, row.until) if row else None
+def _execute(connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(statement, rows)
+
+
+def _row(entry: Entry, now: float) -> dict[str, Any]:
+    decision = entry.decision
+    told = {"said": decision.verdict, "why": decision.reason, "due": decision.due}
+    return {"which": entry.candidate.decision_id, "now": now, "run": entry.run_id, **told}
+
+
+def _fresh(entry: Entry, now: float) -> dict[str, Any]:
+    candidate, decision = entry.candidate, entry.decision
+    keys = {"episode_id": candidate.episode.id, "remediation": candidate.remediation}
+    place = {"host": candidate.host, "target": candidate.target}
+    said = {"decision": decision.verdict, "reason": decision.reason, "due_at": decision.due, "run_id": entry.run_id}
+    return {**keys, **place, **said, "at": now, "looked_at": now, "current": True, "looks": 0}
 
 
 def _candidate(row: AnyRow) -> Candidate:
     place = (row.remediation, row.host, row.target)
     return Candidate(row.id, episode(row), *place, verdict=row.decision, since=row.at, looks=row.looks)
+
+
+_SAID: dict[str, Any] = {
+    "reason": bindparam("why"),
+    "due_at": bindparam("due"),
+    "run_id": bindparam("run"),
+    "looked_at": bindparam("now"),
+}
+_THIS = update(decisions).where(decisions.c.id == bindparam("which"))
+_AGAIN = _THIS.values(**_SAID, looks=bindparam("looks_now"))
+_FIRST = _THIS.values(**_SAID, decision=bindparam("said"), at=bindparam("now"))
+_PAST = _THIS.values(current=False, due_at=None, looked_at=bindparam("now"))

@@ -9,7 +9,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, and_, bindparam, insert, select, update
 
 from bridge.facts import Episode
-from bridge.ledger.schema import AnyRow, episodes
+from bridge.ledger.schema import UNCLOSED, AnyRow, episodes
 from bridge.payload import Alert
 
 _CHUNK = 500
@@ -29,7 +29,7 @@ def unclosed(connection: Connection, fingerprints: Sequence[str]) -> dict[str, A
     for start in range(0, len(fingerprints), _CHUNK):
         chunk = fingerprints[start : start + _CHUNK]
         query = select(episodes.c.id, episodes.c.fingerprint, episodes.c.state).where(
-            episodes.c.fingerprint.in_(chunk), episodes.c.state != EpisodeState.CLOSED
+            episodes.c.fingerprint.in_(chunk), UNCLOSED
         )
         found.update({row.fingerprint: row for row in connection.execute(query)})
     return found
@@ -107,7 +107,7 @@ def seen_active(connection: Connection, id_: int, now: float) -> None:
 
 def in_state(connection: Connection, state: EpisodeState) -> list[tuple[Episode, float | None]]:
     """Return the episodes of a state, each with the time at which it was first seen active again."""
-    query = select(episodes).where(episodes.c.state == state)
+    query = select(episodes).where(UNCLOSED, episodes.c.state == state)
     return [(episode(row), row.seen_active_at) for row in connection.execute(query)]
 
 

@@ -48,16 +48,39 @@ def put(
     Returns how many are new.
     """
     told, remediation, run_id = about
-    known = select(escalations.c.notifier).where(
-        escalations.c.episode_id == told.id, escalations.c.remediation == remediation, escalations.c.level == level
-    )
-    already = set(connection.scalars(known))
-    new = [name for name in dict.fromkeys(notifiers) if name not in already]
+    new = untold(connection, about, level, notifiers)
     for name in new:
         keys = {"episode_id": told.id, "remediation": remediation, "run_id": run_id, "level": level, "notifier": name}
         fresh = {"state": DeliveryState.PENDING, "tries": 0, "due_at": now, "at": now}
         connection.execute(insert(escalations).values(title=text[0], story=text[1], **keys, **fresh))
     return len(new)
+
+
+def untold(
+    connection: Connection, about: tuple[Episode, str, int | None], level: str, notifiers: tuple[str, ...]
+) -> list[str]:
+    """Return those notifiers that have not been told of a level."""
+    told, remediation, _ = about
+    known = select(escalations.c.notifier).where(
+        escalations.c.episode_id == told.id, escalations.c.remediation == remediation, escalations.c.level == level
+    )
+    already = set(connection.scalars(known))
+    return [name for name in dict.fromkeys(notifiers) if name not in already]
+
+
+def has_told(connection: Connection, fingerprint: str, remediation: str, level: str, since: float) -> bool:
+    """Tell whether a level was told since then for any episode of an alert."""
+    query = (
+        select(escalations.c.id)
+        .join(episodes, episodes.c.id == escalations.c.episode_id)
+        .where(
+            episodes.c.fingerprint == fingerprint,
+            escalations.c.remediation == remediation,
+            escalations.c.level == level,
+            escalations.c.at > since,
+        )
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def due(connection: Connection, now: float, limit: int = 20) -> list[Escalation]:

@@ -9,8 +9,12 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from bridge.actions.base import StepOutcome
 from bridge.facts import Candidate, Episode
+from bridge.gates import Verdict
+from bridge.ledger import decisions
 from bridge.ledger.episodes import EpisodeState, episode
-from bridge.ledger.schema import AnyRow, attempts, episodes, runs, steps
+from bridge.ledger.schema import UNENDED, AnyRow, attempts, episodes, runs, steps
+
+_CHUNK = 500
 
 
 class RunState(StrEnum):
@@ -50,6 +54,7 @@ class Run:
     """Attempts that were begun."""
     episode: Episode
     episode_open: bool
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,11 +68,19 @@ class StepEnd:
 
 
 def create(
-    connection: Connection, candidate: Candidate, state: RunState, reason: str, now: float, *, slot: bool
+    connection: Connection,
+    candidate: Candidate,
+    state: RunState,
+    reason: str,
+    now: float,
+    *,
+    slot: bool,
+    due_at: float | None = None,
 ) -> Run:
-    """Insert a run; one that has its slot counts for the limits from now on."""
+    """Insert a run; one that has its slot counts for the limits and keeps its host busy from now on."""
     place = {"remediation": candidate.remediation, "host": candidate.host, "target": candidate.target}
     fresh = {"state": state, "reason": reason, "attempts": 0, "created_at": now, "slot_at": now if slot else None}
+    fresh["due_at"] = due_at
     result = connection.execute(insert(runs).values(episode_id=candidate.episode.id, **place, **fresh))
     (id_,) = result.inserted_primary_key or (0,)
     return Run(id_, candidate.remediation, candidate.host, candidate.target, state, 0, candidate.episode, True)
@@ -75,25 +88,33 @@ def create(
 
 def unended(connection: Connection) -> list[Run]:
     """Return every run that has not ended, the oldest first."""
-    query = _RUNS.where(runs.c.state != RunState.ENDED).order_by(runs.c.id)
+    query = _RUNS.where(UNENDED).order_by(runs.c.id)
     return [_run(row) for row in connection.execute(query)]
 
 
+def put_back(connection: Connection, run_id: int, now: float) -> None:
+    """Let a run whose attempt has not begun pass the gates again: it gives its slot back where it was the first."""
+    first = (runs.c.id == run_id, runs.c.state == RunState.QUEUED)
+    connection.execute(update(runs).where(*first, runs.c.attempts == 0).values(slot_at=None))
+    connection.execute(update(runs).where(*first).values(state=RunState.WAITING, due_at=now))
+
+
 def due(connection: Connection, now: float) -> list[Run]:
-    """Return the runs whose next attempt is due."""
-    query = _RUNS.where(runs.c.state == RunState.WAITING, runs.c.due_at <= now).order_by(runs.c.due_at)
+    """Return the runs whose next attempt is due, or whose time for approval is up."""
+    query = _RUNS.where(UNENDED, runs.c.state.in_(_WITH_DUE_TIME), runs.c.due_at <= now).order_by(runs.c.due_at)
     return [_run(row) for row in connection.execute(query)]
 
 
 def next_due(connection: Connection) -> float | None:
-    """Return when the next attempt of any waiting run is due."""
-    first: float | None = connection.scalar(select(func.min(runs.c.due_at)).where(runs.c.state == RunState.WAITING))
+    """Return when the next of these is due."""
+    waiting = (UNENDED, runs.c.state.in_(_WITH_DUE_TIME))
+    first: float | None = connection.scalar(select(func.min(runs.c.due_at)).where(*waiting))
     return first
 
 
 def of_episode(connection: Connection, episode_id: int) -> list[Run]:
     """Return the runs of an episode that have not ended."""
-    query = _RUNS.where(runs.c.episode_id == episode_id, runs.c.state != RunState.ENDED)
+    query = _RUNS.where(runs.c.episode_id == episode_id, UNENDED)
     return [_run(row) for row in connection.execute(query)]
 
 
@@ -101,6 +122,16 @@ def get(connection: Connection, run_id: int) -> Run | None:
     """Return one run."""
     row = connection.execute(_RUNS.where(runs.c.id == run_id)).first()
     return _run(row) if row else None
+
+
+def begun(connection: Connection, episode_ids: Iterable[int]) -> set[int]:
+    """Return those episodes for which a first step was started."""
+    ids = list(episode_ids)
+    found: set[int] = set()
+    for start in range(0, len(ids), _CHUNK):
+        which = (runs.c.episode_id.in_(ids[start : start + _CHUNK]), runs.c.started_at.is_not(None))
+        found.update(connection.scalars(select(runs.c.episode_id).where(*which)))
+    return found
 
 
 def approve(connection: Connection, run_id: int, now: float) -> bool:
@@ -111,11 +142,6 @@ def approve(connection: Connection, run_id: int, now: float) -> bool:
         .values(state=RunState.WAITING, due_at=now)
     )
     return connection.execute(statement).rowcount == 1
-
-
-def is_waiting(connection: Connection, run_id: int) -> bool:
-    """Tell whether a run still waits for its next attempt."""
-    return connection.scalar(select(runs.c.state).where(runs.c.id == run_id)) == RunState.WAITING
 
 
 def has_ended(connection: Connection, run_id: int) -> bool:
@@ -160,6 +186,13 @@ def end_step(connection: Connection, step_id: int, end: StepEnd, now: float) -> 
     connection.execute(update(steps).where(steps.c.id == step_id).values(ended_at=now, **values))
 
 
+def cut_off(connection: Connection, token: str, reason: str, now: float) -> int:
+    """Journal as interrupted what a process began and has not ended; return how many steps."""
+    mine = (steps.c.ended_at.is_(None), steps.c.token == token)
+    values = {"outcome": StepOutcome.INTERRUPTED, "reason": reason}
+    return connection.execute(update(steps).where(*mine).values(ended_at=now, **values)).rowcount
+
+
 def plan_steps(connection: Connection, run_id: int, plans: Iterable[tuple[str, str]], now: float) -> None:
     """Write down what the steps of a dry run would do: (action, plan)."""
     for position, (action, plan) in enumerate(plans):
@@ -192,15 +225,21 @@ def change(connection: Connection, run_id: int, **values: Any) -> None:
 
 
 def end(connection: Connection, run_id: int, outcome: Outcome, reason: str, now: float) -> bool:
-    """End a run; tell whether it had not ended before."""
+    """End a run, and wake whatever waits for its host or its slot; tell whether it had not ended before."""
     statement = (
         update(runs)
-        .where(runs.c.id == run_id, runs.c.state != RunState.ENDED)
+        .where(runs.c.id == run_id, UNENDED)
         .values(state=RunState.ENDED, outcome=outcome, reason=reason, ended_at=now, due_at=None)
+        .returning(runs.c.host)
     )
-    return connection.execute(statement).rowcount == 1
+    row = connection.execute(statement).first()
+    if row is None:
+        return False
+    decisions.wake(connection, [Verdict.TARGET_BUSY, Verdict.LIMITED], now, host=row.host)
+    return True
 
 
+_WITH_DUE_TIME = (RunState.WAITING, RunState.AWAITING_APPROVAL)
 _RUNS = select(
     runs.c.id.label("run_id"),
     runs.c.remediation,
@@ -208,6 +247,7 @@ _RUNS = select(
     runs.c.target,
     runs.c.state.label("run_state"),
     runs.c.attempts,
+    runs.c.reason.label("run_reason"),
     runs.c.episode_id,
     (episodes.c.state == EpisodeState.OPEN).label("episode_open"),
     episodes.c.fingerprint,
@@ -221,4 +261,5 @@ _RUNS = select(
 
 def _run(row: AnyRow) -> Run:
     state = RunState(row.run_state)
-    return Run(row.run_id, row.remediation, row.host, row.target, state, row.attempts, episode(row), row.episode_open)
+    place = (row.run_id, row.remediation, row.host, row.target)
+    return Run(*place, state, row.attempts, episode(row), row.episode_open, row.run_reason)

@@ -23,7 +23,10 @@ AnyRow = Row[*tuple[Any, ...]]
 """A row of whichever columns a query names."""
 
 METADATA = MetaData()
-VERSION = 1
+UNCLOSED = text("episodes.state != 'closed'")
+UNENDED = text("runs.state != 'ended'")
+CURRENT = text("decisions.current")
+"""These three are spelled as the partial indexes spell them: with a bound value SQLite would scan the whole table."""
 
 meta = Table("meta", METADATA, Column("key", String, primary_key=True), Column("value", String, nullable=False))
 
@@ -45,7 +48,9 @@ episodes = Table(
     Column("close_reason", Text),
     Column("seen_active_at", Float),
     Index("one_open_episode", "fingerprint", unique=True, sqlite_where=text("state != 'closed'")),
+    Index("episodes_unclosed", "state", sqlite_where=text("state != 'closed'")),
     Index("episodes_by_fingerprint", "fingerprint", "received_at"),
+    Index("episodes_by_close", "closed_at", sqlite_where=text("closed_at IS NOT NULL")),
 )
 
 decisions = Table(
@@ -66,7 +71,8 @@ decisions = Table(
     Column("looked_at", Float, nullable=False),
     Column("subject", JSON),
     Index("one_current_decision", "episode_id", "remediation", unique=True, sqlite_where=text("current")),
-    Index("decisions_due", "due_at", sqlite_where=text("current AND due_at IS NOT NULL")),
+    Index("decisions_by_episode", "episode_id"),
+    Index("decisions_due", "due_at", sqlite_where=text("due_at IS NOT NULL")),
 )
 
 runs = Table(
@@ -86,7 +92,7 @@ runs = Table(
     Column("started_at", Float),
     Column("ended_at", Float),
     Column("due_at", Float),
-    Index("runs_open", "state", sqlite_where=text("state != 'ended'")),
+    Index("runs_unended", "state", sqlite_where=text("state != 'ended'")),
     Index("runs_by_target", "remediation", "target", "ended_at"),
     Index("runs_by_slot", "slot_at", "remediation", "host"),
     Index("runs_by_episode", "episode_id"),
@@ -156,6 +162,7 @@ escalations = Table(
     Column("tries", Integer, nullable=False),
     Column("due_at", Float),
     Column("error", Text),
+    Index("escalations_by_run", "run_id"),
     Index("one_escalation", "episode_id", "remediation", "level", "notifier", unique=True),
     Index("escalations_due", "due_at", sqlite_where=text("due_at IS NOT NULL")),
 )

@@ -7,6 +7,7 @@ from werkzeug.exceptions import Conflict, NotFound
 from bridge.core import Bridge
 from bridge.gates import Decision, Verdict
 from bridge.ledger import decisions, runs
+from bridge.ledger.decisions import Entry
 from bridge.ledger.runs import Outcome, RunState
 
 
@@ -44,7 +45,7 @@ def _end(bridge: Bridge, run_id: int, states: tuple[RunState, ...], outcome: Out
         current = decisions.current(connection, found.episode.id, found.remediation)
         if current is not None:
             verdict = Verdict.DENIED if outcome is Outcome.DENIED else Verdict.RUN
-            decisions.record(connection, current, Decision(verdict, reason), bridge.now(), run_id)
+            decisions.record(connection, [Entry(current, Decision(verdict, reason), run_id)], bridge.now())
         bridge.metrics.runs.labels(found.remediation, outcome).inc()
         return runs.end(connection, run_id, outcome, reason, bridge.now())
 

@@ -1,0 +1,99 @@
+"""The threads that work on runs, each run with the policy with which it started."""
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+
+import structlog
+
+from bridge.actions.base import Allow
+from bridge.ledger import runs
+from bridge.ledger.runs import Run
+from bridge.ledger.store import Ledger, LedgerError
+from bridge.policy import Policy, Remediation
+from bridge.recovery import Recovery
+from bridge.runner import Runner
+
+_GIVE_UP_SECONDS = 7.0
+"""So long may steps take that have been told to give up."""
+
+
+class Crew:
+    """Works on runs side by side, and takes up those whose worker failed."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        policy: Callable[[], Policy],
+        runner: Runner,
+        *,
+        pool: Executor,
+        clock: Callable[[], float],
+        wake: Callable[[], None],
+    ) -> None:
+        self._ledger, self._policy, self._runner, self._wake = ledger, policy, runner, wake
+        self.recovery = Recovery(ledger, runner, self.submit, clock)
+        self._log = structlog.get_logger("crew")
+        self._pool = pool
+        self._kept: dict[int, tuple[Remediation, Allow]] = {}
+        """The policy with which a run under way started: a reload does not change it."""
+        self._stranded: queue.SimpleQueue[tuple[int, BaseException]] = queue.SimpleQueue()
+
+    def submit(self, run: Run, remediation: Remediation, work: Callable[[Remediation, Allow], None]) -> None:
+        """Let a thread do something for a run, with the policy that the run started with."""
+        kept = self._kept.setdefault(run.id, (remediation, self._policy().settings.allow))
+        self._pool.submit(work, *kept).add_done_callback(lambda future: self._done(run, future))
+
+    def take_up_stranded(self) -> None:
+        """Go on with runs whose worker failed: where the ledger could not be written, from where its journal ends.
+
+        Raises:
+            LedgerError: it still cannot be written.
+        """
+        while not self._stranded.empty():
+            run_id, error = self._stranded.get()
+            try:
+                self._take_up(run_id, error)
+            except LedgerError:
+                self._stranded.put((run_id, error))
+                raise
+
+    def forget_ended(self) -> None:
+        """Drop the policies of runs that ended while nobody worked on them."""
+        with self._ledger.read() as connection:
+            left = {run.id for run in runs.unended(connection)}
+        for run_id in [run_id for run_id in self._kept if run_id not in left]:
+            self._kept.pop(run_id, None)
+
+    def stop(self, grace: float) -> None:
+        """Begin nothing more, let steps go on for `grace` seconds, then have them give up and say so in the journal."""
+        self._runner.closing.set()
+        ending = threading.Thread(target=self._pool.shutdown, kwargs={"cancel_futures": True}, daemon=True)
+        ending.start()
+        ending.join(grace)
+        self._runner.stop.set()
+        ending.join(_GIVE_UP_SECONDS)
+        if left := self._runner.cut_off():
+            self._log.warning("steps were left behind", steps=left)
+
+    def _take_up(self, run_id: int, error: BaseException) -> None:
+        with self._ledger.read() as connection:
+            run = runs.get(connection, run_id)
+        if run is None:
+            return
+        policy = self._policy()
+        remediation = self._kept[run_id][0] if run_id in self._kept else policy.named(run.remediation)
+        if isinstance(error, LedgerError) or remediation is None:
+            self.recovery.take_up(run, policy)
+        else:
+            self._runner.give_up(run, remediation, f"the bridge made a mistake: {type(error).__name__}: {error}")
+
+    def _done(self, run: Run, future: Future[None]) -> None:
+        if future.cancelled() or self._runner.closing.is_set():
+            return
+        error = future.exception()
+        if error is not None:
+            self._log.error("a run could not go on", run=run.id, error=f"{type(error).__name__}: {error}")
+            self._stranded.put((run.id, error))
+        self._wake()

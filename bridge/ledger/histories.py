@@ -1,0 +1,116 @@
+"""What the gates must know of the past, read for a whole round at once and kept right while the round gives slots."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, exists, func, or_, select
+
+from bridge.config import Limits
+from bridge.facts import Candidate, History, Pause
+from bridge.gates import HOUR
+from bridge.ledger.schema import UNENDED, breakers, decisions, episodes, pauses, runs
+from bridge.policy import Remediation
+
+AT_WORK = ("queued", "running", "verifying")
+"""States of a run that take up one of the slots. One that waits for its next attempt keeps only its host busy."""
+_CHUNK = 500
+
+
+class Histories:
+    """The memory of one round. A question for each kind of fact, however many candidates there are."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        asked: Sequence[tuple[Candidate, Remediation]],
+        limits: Limits,
+        now: float,
+        pause: Pause | None = None,
+    ) -> None:
+        """Read what matters for these candidates; `pause` is one that is not in the ledger."""
+        self._connection, self._limits, self._now = connection, limits, now
+        self._pauses = _pauses(connection, now) | ({"": pause} if pause else {})
+        self._breakers = {row.remediation: row.reason for row in connection.execute(select(breakers))}
+        self._busy: dict[str, dict[int, bool]] = {}
+        """Runs that have a slot, by host; whether they are at work."""
+        query = select(runs.c.id, runs.c.host, runs.c.state).where(UNENDED, runs.c.slot_at.is_not(None))
+        for row in connection.execute(query):
+            self._busy.setdefault(row.host, {})[row.id] = row.state in AT_WORK
+        self._in_hour = connection.scalar(select(func.count()).where(runs.c.slot_at > now - HOUR)) or 0
+        self._touched = self._hosts({remediation.name for _, remediation in asked})
+        self._ends = self._last_ends(asked)
+        self._returns = self._earlier(asked)
+
+    def of(self, candidate: Candidate, remediation: Remediation, *, run: int = 0, attempts: int = 0) -> History:
+        """Return the history of one candidate; its own run, with the attempts behind it, is in nobody's way."""
+        touched = self._touched.get(remediation.name, set())
+        since = self._now - remediation.flapping.within.total_seconds()
+        earlier = self._returns.get(candidate.episode.fingerprint, ())
+        busy = [id_ for id_ in self._busy.get(candidate.host, ()) if id_ != run]
+        return History(
+            pause=self._pauses.get("") or self._pauses.get(remediation.name),
+            busy_with=min(busy, default=None),
+            last_end=self._ends.get((remediation.name, candidate.target)),
+            running=sum(at_work for runs_ in self._busy.values() for id_, at_work in runs_.items() if id_ != run),
+            runs_in_hour=self._in_hour,
+            other_hosts=len(touched - {candidate.host}),
+            host_touched=candidate.host in touched,
+            breaker=self._breakers.get(remediation.name),
+            returns=sum(at > since for id_, at in earlier if id_ != candidate.episode.id),
+            attempts=attempts,
+        )
+
+    def slot(self, run_id: int, remediation: str, host: str, *, first: bool) -> None:
+        """Note that a run has got a slot in this round; `first`: for its first attempt."""
+        self._busy.setdefault(host, {})[run_id] = True
+        self._touched.setdefault(remediation, set()).add(host)
+        self._in_hour += first
+
+    def tripped(self, remediation: str, reason: str) -> None:
+        """Note that a breaker has opened in this round."""
+        self._breakers[remediation] = reason
+
+    def _hosts(self, names: Iterable[str]) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {name: set() for name in names}
+        since = self._now - self._limits.targets.window.total_seconds()
+        query = select(runs.c.remediation, runs.c.host).where(runs.c.slot_at > since).distinct()
+        for row in self._connection.execute(query):
+            found.setdefault(row.remediation, set()).add(row.host)
+        return found
+
+    def _last_ends(self, asked: Sequence[tuple[Candidate, Remediation]]) -> dict[tuple[str, str], float]:
+        targets: dict[str, set[str]] = {}
+        for candidate, remediation in asked:
+            targets.setdefault(remediation.name, set()).add(candidate.target)
+        found = {}
+        for name, wanted in targets.items():
+            for chunk in _chunks(sorted(wanted)):
+                query = (
+                    select(runs.c.target, func.max(runs.c.ended_at))
+                    .where(runs.c.remediation == name, runs.c.target.in_(chunk), runs.c.started_at.is_not(None))
+                    .group_by(runs.c.target)
+                )
+                found.update({(name, target): end for target, end in self._connection.execute(query) if end})
+        return found
+
+    def _earlier(self, asked: Sequence[tuple[Candidate, Remediation]]) -> dict[str, list[tuple[int, float]]]:
+        """Return (episode, receipt) of what was decided on before, by fingerprint; what was stale is none of it."""
+        longest = max((r.flapping.within.total_seconds() for _, r in asked), default=0.0)
+        found: dict[str, list[tuple[int, float]]] = {}
+        decided = exists().where(decisions.c.episode_id == episodes.c.id, decisions.c.remediation != "")
+        for chunk in _chunks(sorted({candidate.episode.fingerprint for candidate, _ in asked})):
+            query = select(episodes.c.fingerprint, episodes.c.id, episodes.c.received_at).where(
+                episodes.c.fingerprint.in_(chunk), episodes.c.received_at > self._now - longest, decided
+            )
+            for row in self._connection.execute(query):
+                found.setdefault(row.fingerprint, []).append((row.id, row.received_at))
+        return found
+
+
+def _pauses(connection: Connection, now: float) -> dict[str, Pause]:
+    query = select(pauses).where(or_(pauses.c.until.is_(None), pauses.c.until > now))
+    return {row.remediation: Pause(row.remediation, row.reason, row.until) for row in connection.execute(query)}
+
+
+def _chunks(values: list[Any]) -> Iterable[list[Any]]:
+    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))

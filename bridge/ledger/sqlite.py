@@ -1,0 +1,90 @@
+"""What is SQLite's own about the ledger: its file, its connections, its pragmas, what is known of its versions."""
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import StaticPool
+
+_SAFE_VERSION = (3, 51, 3)
+_WRITER = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "busy_timeout=5000",
+    "wal_autocheckpoint=2000",  # pages of 4 KiB
+    "journal_size_limit=16777216",  # what the log is cut to after a burst
+)
+
+
+def file_of(url: str) -> Path:
+    """Return the file of a database URL.
+
+    Raises:
+        ValueError: it names none.
+    """
+    path = make_url(url).database
+    if not url.startswith("sqlite") or not path:
+        raise ValueError(f"{make_url(url).render_as_string()} cannot be used: only SQLite files so far")
+    return Path(path).absolute()
+
+
+def engines(path: Path) -> tuple[Engine, Engine]:
+    """Make the file, readable by us alone, and return the one connection that writes, and those that only read.
+
+    Raises:
+        OSError: the file cannot be made; the message is a sentence.
+    """
+    try:
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise OSError(f"{path} cannot be made: {error.strerror}") from None
+    writer = create_engine(f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False})
+    event.listen(writer, "connect", _prepare_writer)
+    event.listen(writer, "begin", lambda connection: _begin(connection, "BEGIN IMMEDIATE"))
+    reader = create_engine(f"sqlite:///file:{path}?mode=ro&uri=true", pool_size=8, max_overflow=24)
+    event.listen(reader, "connect", _prepare)
+    event.listen(reader, "begin", lambda connection: _begin(connection, "BEGIN"))
+    return writer, reader
+
+
+def damage(engine: Engine) -> str | None:
+    """Look through the whole file and return the first thing that is wrong with it."""
+    with engine.connect() as connection:
+        found: str = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+    return None if found == "ok" else found.strip().replace("\n", " ")
+
+
+def warning() -> str | None:
+    """Return what is to be said of the version of SQLite at hand, if anything."""
+    if sqlite3.sqlite_version_info >= _SAFE_VERSION:
+        return None
+    safe = ".".join(map(str, _SAFE_VERSION))
+    return (
+        f"SQLite {sqlite3.sqlite_version} can corrupt a WAL database that several connections write and checkpoint at"
+        f" the same moment; the bridge writes through one connection, so leave no other program write to the ledger"
+        f" (fixed in {safe})"
+    )
+
+
+def sentence(error: BaseException) -> str:
+    """Return what went wrong, in one line."""
+    return str(getattr(error, "orig", None) or error).splitlines()[0]
+
+
+def _prepare_writer(connection: Any, record: object) -> None:
+    _prepare(connection, record)
+    for pragma in _WRITER:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # SQLAlchemy begins, not the driver
+
+
+def _begin(connection: Connection, how: str) -> None:
+    connection.exec_driver_sql(how)

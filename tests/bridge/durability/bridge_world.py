@@ -1,0 +1,216 @@
+"""A whole bridge without HTTP, threads or waiting: real ledger, rounds and runs; clock and answers are ours."""
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from prometheus_client import CollectorRegistry
+from sqlalchemy import select
+
+from bridge.actions.base import Action, StepContext, StepError
+from bridge.dispatcher import Dispatcher
+from bridge.facts import Episode, Standing
+from bridge.intake import Intake, Receipt
+from bridge.ledger.schema import decisions
+from bridge.ledger.store import Ledger
+from bridge.metrics import Metrics
+from bridge.observer import NoObserver
+from bridge.payload import fingerprint, parse_notification
+from bridge.policy import Policy, Step
+from bridge.runner import Runner
+from tests.bridge import world
+from tests.bridge.durability.deferred import Deferred
+
+START = 1_800_000_000.0
+
+
+class Killed(BaseException):
+    """The process is gone at this very moment."""
+
+
+@dataclass(frozen=True)
+class Touch:
+    """A step that was really begun."""
+
+    run: int
+    remediation: str
+    host: str
+    target: str
+    at: float
+
+
+@dataclass
+class Hand:
+    """What the steps of a test do, and what they did."""
+
+    touches: list[Touch] = field(default_factory=list)
+    fails: bool = False
+    now: float = START
+
+
+def recording(hand: Hand) -> type[Action]:
+    """Make an action that does nothing but note that it was run."""
+
+    class Recorded(Action):
+        """Note that it was run."""
+
+        idempotent: ClassVar[bool] = False
+
+        def plan(self, context: StepContext) -> str:
+            return "note it"
+
+        def run(self, context: StepContext) -> str:
+            run = int(context.backups.name)
+            remediation = context.labels["alertname"].lower()
+            hand.touches.append(Touch(run, remediation, context.host, context.target, hand.now))
+            if hand.fails:
+                raise StepError("it was told to fail")
+            return "noted"
+
+    return Recorded
+
+
+class MortalLedger(Ledger):
+    """A ledger whose process dies at a chosen write, before or after it is durable."""
+
+    lives: int | None = None
+    after = False
+
+    def write(self, work: Any) -> Any:
+        """Write, or die."""
+        if self.lives is not None:
+            self.lives -= 1
+            if self.lives < 0:
+                if self.after:
+                    super().write(work)
+                raise Killed
+        return super().write(work)
+
+
+class World:
+    """The bridge, and what it sees around it."""
+
+    def __init__(self, folder: Path, configuration: str) -> None:
+        self.folder, self.hand = folder, Hand()
+        self.policy = self._with_recorded_steps(world.policy(configuration, folder / "ledger.db"))
+        self.now = self.monotonic = START
+        self.active: set[str] = set()
+        self.silenced: set[str] = set()
+        self.answers = True
+        self._tokens = itertools.count()
+        self.begin()
+
+    def begin(self) -> None:
+        """Start a process: open the ledger and take up what was left."""
+        self.ledger = MortalLedger(f"sqlite:///{self.folder / 'ledger.db'}")
+        self.pool = Deferred()
+        metrics = Metrics(CollectorRegistry())
+        runner = Runner(
+            self.ledger,
+            NoObserver(),
+            metrics,
+            token=str(next(self._tokens)),
+            backups=self.folder,
+            clock=lambda: self.now,
+            chance=lambda: 0.0,
+        )
+        self.dispatcher = Dispatcher(
+            self.ledger,
+            lambda: self.policy,
+            self.ask,
+            runner,
+            metrics,
+            pool=self.pool,
+            clock=lambda: self.now,
+            monotonic=lambda: self.monotonic,
+        )
+        self.dispatcher.recover()
+
+    def end(self) -> None:
+        """The process is gone, and with it everything that was not in the ledger."""
+        self.ledger.lives = None
+        self.ledger.close()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+        self.monotonic += seconds
+        self.hand.now = self.now
+
+    def ask(self, asked: Sequence[Episode]) -> Mapping[str, Standing]:
+        """Answer as one Alertmanager does."""
+        if not self.answers:
+            return {e.fingerprint: Standing(asked=1, answered=0, trouble="no connection") for e in asked}
+        return {
+            e.fingerprint: Standing(
+                asked=1,
+                answered=1,
+                listed=e.fingerprint in self.active,
+                silenced_by=("s1",) if e.fingerprint in self.silenced & self.active else (),
+            )
+            for e in asked
+        }
+
+    def notify(self, *alerts: dict[str, Any]) -> Receipt:
+        """Send a notification; once this returns it is acknowledged."""
+        taken = parse_notification(world.notification(*alerts))
+        return self.ledger.write(lambda c: Intake(c, self.policy, self.now).take(taken))
+
+    def fire(self, labels: Mapping[str, str], starts_at: float) -> Receipt:
+        """An alert fires, and Alertmanager knows it."""
+        self.active.add(fingerprint(labels))
+        return self.notify(world.alert(labels, starts_at=starts_at))
+
+    def resolve(self, labels: Mapping[str, str], starts_at: float) -> Receipt:
+        """An alert is over."""
+        self.active.discard(fingerprint(labels))
+        ends = world.when(self.now)
+        return self.notify(world.alert(labels, status="resolved", starts_at=starts_at, endsAt=ends))
+
+    def round(self) -> None:
+        """Decide once."""
+        self.dispatcher.round()
+
+    def work(self) -> None:
+        """Do everything that was given to the workers."""
+        while self.pool.waiting:
+            self.pool.work_one()
+
+    def settle(self, rounds: int = 10) -> None:
+        """Decide and work until there is nothing more to be done now."""
+        for _ in range(rounds):
+            self.round()
+            self.work()
+
+    def rows(self, table: Any, *where: Any) -> list[Any]:
+        """Read rows of a table."""
+        with self.ledger.read() as connection:
+            return list(connection.execute(select(table).where(*where).order_by(table.c.id)))
+
+    def verdicts(self) -> dict[str, str]:
+        """Return the current verdict of every remediation, by host."""
+        return {row.host: row.decision for row in self.rows(decisions, decisions.c.current)}
+
+    def write(self, work: Any) -> Any:
+        """Change something as an operator does."""
+        return self.ledger.write(work)
+
+    def _with_recorded_steps(self, policy: Policy) -> Policy:
+        kind = recording(self.hand)
+        changed = [
+            replace(each, steps=tuple(Step("recorded", kind, {}) for _ in each.steps)) for each in policy.remediations
+        ]
+        return replace(policy, remediations=tuple(changed))
+
+
+@contextlib.contextmanager
+def opened(folder: Path, configuration: str) -> Iterator[World]:
+    """Open a world and end it."""
+    made = World(folder, configuration)
+    try:
+        yield made
+    finally:
+        made.end()
