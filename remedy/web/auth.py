@@ -25,6 +25,8 @@ from remedy.web.peer import Peer, Reach, beyond_loopback
 
 _REMEMBERED = 100
 """Passwords that were right and are not put through bcrypt again; the number is exporter-toolkit's."""
+_IN_LINE = 4
+"""Passwords that are checked or wait for it, at most: a few of a server's 16 threads."""
 
 
 class Proof(StrEnum):
@@ -95,8 +97,8 @@ def token_problems(file: Path, *, insecure: bool = False) -> list[Problem]:
 class Users:
     """Users with bcrypt hashes. A right password is remembered, keyed with a secret of this process, not repeated.
 
-    One password is checked at a time, so that guessing cannot take more than one core, and an unknown user takes as
-    long as a known one.
+    One password is checked at a time and few wait for their turn, so that guessing takes neither more than one core nor
+    the threads that Alertmanager needs; who comes on top is refused. An unknown user takes as long as a known one.
     """
 
     def __init__(self, hashes: Mapping[str, str], role: str) -> None:
@@ -107,20 +109,29 @@ class Users:
         self._key = secrets.token_bytes(32)
         self._right: OrderedDict[bytes, None] = OrderedDict()
         self._one_at_a_time = threading.Lock()
+        self._few_in_line = threading.BoundedSemaphore(_IN_LINE)
 
     def holds(self, name: str, password: str) -> bool:
         """Is this the user's password?"""
         known = self._hashes.get(name, self._nobody)
         mark = hmac.digest(self._key, known + b"\0" + password.encode(), "sha256")
-        with self._one_at_a_time:
-            if mark in self._right:
-                return True
-            if not _is_password(password, known) or name not in self._hashes:
-                return False
-            self._right[mark] = None
-            if len(self._right) > _REMEMBERED:
-                self._right.popitem(last=False)
+        if mark in self._right:
             return True
+        if not self._few_in_line.acquire(blocking=False):
+            return False
+        try:
+            with self._one_at_a_time:
+                right = _is_password(password, known) and name in self._hashes
+                if right:
+                    self._remember(mark)
+        finally:
+            self._few_in_line.release()
+        return right
+
+    def _remember(self, mark: bytes) -> None:
+        self._right[mark] = None
+        if len(self._right) > _REMEMBERED:
+            self._right.popitem(last=False)
 
     def __bool__(self) -> bool:
         return bool(self._hashes)

@@ -2,6 +2,7 @@
 
 import base64
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from werkzeug.datastructures import Headers
 from remedy.config.problems import ConfigError
 from remedy.web.auth import Authenticator, Identity, Proof, TokenFile, Users, refuse_open, token_problems
 from remedy.web.peer import Peer, Reach
+from tests.e2e.waiting import wait_for
 
 LOOPBACK, NETWORK, SOCKET = (Peer(reach) for reach in (Reach.LOOPBACK, Reach.NETWORK, Reach.LOCAL_SOCKET))
 EVE = Users({"eve": bcrypt.hashpw("pässword".encode(), bcrypt.gensalt(4)).decode()}, "operator")
@@ -138,6 +140,22 @@ def test_bcrypt_is_paid_once_for_a_right_password_and_always_for_a_wrong_one(mon
     assert not users.holds("eve", "x" * 73)
     assert len(paid) == 6, "who does not exist, or cannot be right, costs as much"
     assert {known[:7] for _, known in paid} == {b"$2b$04$"}, "and the same rounds"
+
+
+def test_guessing_holds_few_threads_and_nobody_who_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    users = Users({"eve": bcrypt.hashpw(b"right", bcrypt.gensalt(4)).decode()}, "operator")
+    assert users.holds("eve", "right")
+    go_on, answers = threading.Event(), list[bool]()
+    monkeypatch.setattr(bcrypt, "checkpw", lambda *_args: not go_on.wait(20))
+    guesses = [threading.Thread(target=lambda: answers.append(users.holds("eve", "wrong"))) for _ in range(12)]
+    for guess in guesses:
+        guess.start()
+    wait_for(lambda: len(answers) == 8)
+    assert users.holds("eve", "right"), "a remembered password does not stand in line"
+    go_on.set()
+    for guess in guesses:
+        guess.join()
+    assert answers == [False] * 12
 
 
 @pytest.mark.parametrize(
