@@ -23,6 +23,8 @@ class RuleView:
     healthy: bool
     active: tuple[Mapping[str, str], ...]
     """The labels of each active alert (pending or firing), without what the sender adds from outside."""
+    expressions: tuple[str, ...] = ()
+    """Their expressions, where the series that they name must be there; none: the observer sees to that itself."""
 
 
 class ObserverError(Exception):

@@ -1,28 +1,46 @@
 """A Prometheus as `Observer`: its rules, its active alerts, and the samples that it scraped last."""
 
+import functools
 import json
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import yaml
 
 from bridge.observer import ObserverError, RuleView, Sample
 from bridge.peers import PeerClient, PeerError
 
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
 _LOOKBACK = "5m"
 _EXTERNAL_LABELS_SECONDS = 60.0
+
+
+def _sensible(method: Callable[Concatenate["PrometheusObserver", Given], Answer]) -> Callable[..., Answer]:
+    """Turn an answer of another form than Prometheus gives into an error that says so."""
+
+    @functools.wraps(method)
+    def ask(self: "PrometheusObserver", *args: Given.args, **keys: Given.kwargs) -> Answer:
+        try:
+            return method(self, *args, **keys)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, yaml.YAMLError):
+            raise ObserverError(f"{self.base} did not answer as a Prometheus does") from None
+
+    return ask
 
 
 class PrometheusObserver:
     """Asks one Prometheus. Label values are quoted: they come from logs, and logs from attackers."""
 
     def __init__(self, client: PeerClient, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.base = client.base
         self._client = client
         self._monotonic = monotonic
         self._external: tuple[float, dict[str, str]] | None = None
 
+    @_sensible
     def rule(self, alertname: str) -> RuleView | None:
         """Return what the alerting rules of a name say now (`/api/v1/rules`)."""
         groups = self._ask("/api/v1/rules", type="alert")["groups"]
@@ -33,13 +51,16 @@ class PrometheusObserver:
             evaluated_at=min(datetime.fromisoformat(rule["lastEvaluation"]).timestamp() for rule in rules),
             healthy=all(rule["health"] == "ok" for rule in rules),
             active=tuple(alert["labels"] for rule in rules for alert in rule.get("alerts") or ()),
+            expressions=tuple(rule["query"] for rule in rules),
         )
 
+    @_sensible
     def firing(self) -> list[Mapping[str, str]]:
         """Return the labels of every firing alert (`/api/v1/alerts`), without the external ones."""
         alerts = self._ask("/api/v1/alerts")["alerts"]
         return [alert["labels"] for alert in alerts if alert["state"] == "firing"]
 
+    @_sensible
     def external_labels(self) -> dict[str, str]:
         """Return the labels that this Prometheus adds to every alert that it sends."""
         if self._external is None or self._monotonic() - self._external[0] > _EXTERNAL_LABELS_SECONDS:
@@ -48,6 +69,7 @@ class PrometheusObserver:
             self._external = (self._monotonic(), {str(k): str(v) for k, v in labels.items()})
         return self._external[1]
 
+    @_sensible
     def series(self, metric: str, labels: Mapping[str, str]) -> list[Sample]:
         """Return the last sample of each series, with the time at which it was scraped.
 
@@ -57,6 +79,7 @@ class PrometheusObserver:
         found = self._ask("/api/v1/query", query=f"{metric}{{{matchers}}}[{_LOOKBACK}]")["result"]
         return [Sample(series["metric"], float(value), at) for series in found for at, value in series["values"][-1:]]
 
+    @_sensible
     def query(self, expression: str) -> list[Sample]:
         """Evaluate an expression; a scalar is one sample without labels."""
         data = self._ask("/api/v1/query", query=expression)

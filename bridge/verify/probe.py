@@ -1,5 +1,6 @@
 """An exporter's `/probe?check=NAME`, or any URL that answers 200 when all is well."""
 
+import re
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,11 +11,17 @@ from pydantic import HttpUrl
 from bridge.verify.base import Evidence, Finding, Scene, Verification
 from remedy.config.durations import Duration
 
-_TIMEOUT_SECONDS = 10
+_TIMEOUT_SECONDS = 10.0
+_LONGEST = 1024 * 1024
+"""Bytes of an answer that are read at most."""
+_FAILED = re.compile(rb"^(?:probe_success|healthcheck_success)(?:\{.*\})? 0(?:\.0*)?(?: \d+)?\s*$", re.MULTILINE)
 
 
 class Probe(Verification):
-    """`{probe: URL, within: 5m, stable_for: 0s}`. The URL is configured; nothing of it comes from labels."""
+    """`{probe: URL, within: 5m, stable_for: 0s}`. The URL is configured; nothing of it comes from labels.
+
+    Healed is a 200. In an exporter's answer `probe_success` and `healthcheck_success` must not be 0 either.
+    """
 
     probe: HttpUrl
     within: Duration = timedelta(minutes=5)
@@ -24,17 +31,26 @@ class Probe(Verification):
         return self.within
 
     def looks(self, scene: Scene) -> Iterator[Finding]:  # noqa: ARG002 - it asks now, so it is newer by itself
-        """Fetch the URL; an exporter's probe also says `probe_success`."""
+        """Fetch the URL."""
         while True:
             yield self._look()
 
     def _look(self) -> Finding:
         started = time.monotonic()
         try:
-            answer = requests.get(str(self.probe), timeout=_TIMEOUT_SECONDS, allow_redirects=False)
-        except requests.RequestException as error:
+            with requests.get(
+                str(self.probe),
+                timeout=_TIMEOUT_SECONDS,
+                allow_redirects=False,
+                stream=True,
+                headers={"X-Prometheus-Scrape-Timeout-Seconds": str(_TIMEOUT_SECONDS)},
+            ) as answer:
+                body = answer.raw.read(_LONGEST, decode_content=True)
+        except (requests.RequestException, OSError) as error:
             return Finding(Evidence.NOT_HEALED, f"the probe failed: {type(error).__name__}")
         took = time.monotonic() - started
-        if answer.status_code != requests.codes.ok or "\nprobe_success 0" in f"\n{answer.text}":
-            return Finding(Evidence.NOT_HEALED, f"the probe answered {answer.status_code} without success")
+        if answer.status_code != requests.codes.ok:
+            return Finding(Evidence.NOT_HEALED, f"the probe answered {answer.status_code}")
+        if _FAILED.search(body):
+            return Finding(Evidence.NOT_HEALED, "the probe answered that its check fails")
         return Finding(Evidence.HEALED, f"the probe passed in {took:.2f} s")

@@ -1,17 +1,29 @@
 """For log patterns: no new matching line for a time, while the source is being read."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 
-from bridge.observer import ObserverError, Sample
+from bridge.observer import ObserverError
+from bridge.verify._watched import labels_of, scraped
 from bridge.verify.base import Evidence, Finding, Scene, Verification, unanswered
 from remedy.config.durations import Duration, format_duration
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What the exporter had counted when it was scraped last."""
+
+    lines: float
+    errors: float
+    at: float
 
 
 class QuietFor(Verification):
     """`{quiet_for: 1m, within: 5m}`.
 
     Lines are counted from the first sample that was taken after the last step; a line after that starts the quiet anew.
+    Quiet counts only while the exporter is scraped, has read the log to its end, and can read it.
     """
 
     quiet_for: Duration = timedelta(seconds=60)
@@ -23,19 +35,23 @@ class QuietFor(Verification):
 
     def looks(self, scene: Scene) -> Iterator[Finding]:
         """Watch the counter of the pattern."""
-        count, quiet_since = -1.0, 0.0
+        first: _Reading | None = None
         while True:
             try:
-                sample = _counter(scene)
+                reading = scraped(scene) or _read(scene)
             except ObserverError as error:
                 yield unanswered(error)
                 continue
-            if isinstance(sample, Finding):
-                yield sample
+            if isinstance(reading, Finding):
+                yield reading
                 continue
-            if sample.value != count:
-                count, quiet_since = sample.value, sample.at
-            yield self._judge(sample.at - quiet_since)
+            if first is not None and reading.errors > first.errors:
+                first = reading
+                yield Finding(Evidence.NO_EVIDENCE, "the exporter cannot read the log")
+                continue
+            if first is None or reading.lines != first.lines:
+                first = reading
+            yield self._judge(reading.at - first.at)
 
     def _judge(self, quiet: float) -> Finding:
         if quiet >= self.quiet_for.total_seconds():
@@ -43,18 +59,17 @@ class QuietFor(Verification):
         return Finding(Evidence.NOT_HEALED, f"quiet for {quiet:.0f} s of {format_duration(self.quiet_for)}")
 
 
-def _counter(scene: Scene) -> Sample | Finding:
-    """Return the counter as it was scraped last, or why it shows nothing."""
-    where = {name: scene.labels[name] for name in ("pattern", "source", "instance") if scene.labels.get(name)}
-    counters = scene.observer.series("log_pattern_matches_total", where)
+def _read(scene: Scene) -> _Reading | Finding:
+    """Return what was counted, or why that shows nothing."""
+    where = labels_of(scene, "source", "instance")
+    counters = scene.observer.series("log_pattern_matches_total", where | labels_of(scene, "pattern"))
     if not counters:
-        return Finding(Evidence.NO_EVIDENCE, f"nothing counts the pattern {where.get('pattern', '')!r}")
+        return Finding(Evidence.NO_EVIDENCE, f"nothing counts the pattern {scene.labels.get('pattern', '')!r}")
     oldest = min(sample.at for sample in counters)
     if oldest <= scene.since:
         return Finding(Evidence.NO_EVIDENCE, "the counter was not read since the last step")
-    lag = scene.observer.series(
-        "log_source_lag_bytes", {name: value for name, value in where.items() if name != "pattern"}
-    )
-    if any(sample.value > 0 for sample in lag):
+    lag = scene.observer.series("log_source_lag_bytes", where)
+    if not lag or any(sample.value > 0 for sample in lag):
         return Finding(Evidence.NO_EVIDENCE, "the exporter has not read the log to its end yet")
-    return Sample(where, sum(sample.value for sample in counters), oldest)
+    errors = sum(sample.value for sample in scene.observer.series("log_source_errors_total", where))
+    return _Reading(sum(sample.value for sample in counters), errors, oldest)

@@ -1,0 +1,63 @@
+"""Whether what an alert watches is being watched: scraped since the last step, and its series there.
+
+Source of the rule: measured; with the exporter killed while its check failed, the alert was "resolved" after 1 s.
+"""
+
+from collections.abc import Mapping
+
+from bridge.observer import RuleView
+from bridge.verify._promql import alternatives
+from bridge.verify.base import Evidence, Finding, Scene
+
+_OF_THE_RULE = ("alertname", "severity")
+"""Labels that rules set, whatever the series has."""
+
+
+def scraped(scene: Scene) -> Finding | None:
+    """Say why nothing was scraped since the last step, or None where all that the alert may come from was."""
+    where = labels_of(scene, "job", "instance")
+    if not where:
+        return Finding(
+            Evidence.UNPROVABLE,
+            "the alert has no job and no instance label, so nothing shows that what it watches is still being scraped"
+            " (use verify: {query: …})",
+        )
+    fresh = [sample for sample in scene.observer.series("up", where) if sample.at > scene.since]
+    if not fresh:
+        return Finding(Evidence.NO_EVIDENCE, "what the alert watches was not scraped since the last step")
+    if any(sample.value == 0 for sample in fresh):
+        return Finding(Evidence.NO_EVIDENCE, "what the alert watches cannot be scraped (up = 0)")
+    return None
+
+
+def present(scene: Scene, view: RuleView) -> Finding | None:
+    """Say which series of the rule is gone, or None where all are there: a series that is gone clears every alert."""
+    missing: list[str] = []
+    for expression in view.expressions:
+        sides = alternatives(expression)
+        if not sides:
+            why = f"it cannot be told which series {scene.labels.get('alertname')} watches (use verify: {{query: …}})"
+            return Finding(Evidence.UNPROVABLE, why)
+        gone = [[name for name in sorted(side) if not _is_there(scene, name)] for side in sides]
+        least: list[str] = min(gone, key=len)
+        missing += least
+    if missing:
+        return Finding(Evidence.NO_EVIDENCE, f"the series {missing[0]} of the alert is gone, which clears it too")
+    return None
+
+
+def agree(labels: Mapping[str, str], others: Mapping[str, str]) -> bool:
+    """Tell whether no label that both have differs: relabelling may add or drop some on the way here."""
+    return all(others.get(name, value) == value for name, value in labels.items())
+
+
+def labels_of(scene: Scene, *names: str) -> dict[str, str]:
+    """Return those of the alert's labels."""
+    return {name: scene.labels[name] for name in names if scene.labels.get(name)}
+
+
+def _is_there(scene: Scene, metric: str) -> bool:
+    where = labels_of(scene, "instance") or labels_of(scene, "job")
+    wanted = {name: value for name, value in scene.labels.items() if name not in _OF_THE_RULE}
+    found = scene.observer.series(metric, where)
+    return any(sample.at > scene.since and agree(sample.labels, wanted) for sample in found)
