@@ -13,6 +13,7 @@ from exporters.access import Access
 from exporters.clock import Clock
 from exporters.exporter import Exporter
 from exporters.health import Overall, document, overall
+from exporters.logs.redaction import shown
 from exporters.metrics import check_families
 from exporters.schedule import StillHangingError, UnknownCheckError
 from remedy.config.problems import ConfigError
@@ -41,16 +42,12 @@ def make_app(exporter: Exporter, reload: Callable[[], None], access: Access, clo
 
     @app.get("/probe")
     def probe() -> Response:
-        name = request.args.get("check", "")
-        try:
-            standing, run = exporter.probe(name, _patience())
-        except UnknownCheckError:
-            return _text(f"there is no check '{name}': /probe?check=NAME\n", 404)
-        except StillHangingError:
-            return _text(f"the last run of '{name}' is still hanging\n", 503)
-        registry = CollectorRegistry()
-        registry.register(_Once(check_families([standing.after(run)])))
-        return _exposition(registry)
+        return _probe(exporter, request.args.get("check", ""))
+
+    @app.get("/api/v1/matches")
+    def matches() -> Response:
+        wanted = request.args.get("pattern", "")
+        return jsonify({"pattern": wanted, "sources": _matches(exporter, wanted)})
 
     @app.get("/-/healthy")
     def alive() -> Response:
@@ -80,6 +77,22 @@ class _Once(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from self._metrics
+
+
+def _probe(exporter: Exporter, name: str) -> Response:
+    try:
+        standing, run = exporter.probe(name, _patience())
+    except UnknownCheckError:
+        return _text(f"there is no check '{name}': /probe?check=NAME\n", 404)
+    except StillHangingError:
+        return _text(f"the last run of '{name}' is still hanging\n", 503)
+    registry = CollectorRegistry()
+    registry.register(_Once(check_families([standing.after(run)])))
+    return _exposition(registry)
+
+
+def _matches(exporter: Exporter, pattern: str) -> dict[str, list[str]]:
+    return {source: [shown(line) for line in lines] for source, lines in exporter.counts.latest(pattern).items()}
 
 
 def _exposition(registry: CollectorRegistry) -> Response:

@@ -47,7 +47,7 @@ class WebSettings(_Keys):
     """Who may ask what."""
 
     config_file: Path | None = Field(default=None, description="Prometheus' web configuration file: TLS, basic auth.")
-    bearer_token_file: Path | None = None
+    bearer_token_file: Path | None = Field(default=None, description="Whoever sends this token may ask everything.")
     """A file with bearer tokens, one a line."""
     external_hosts: tuple[str, ...] = ()
     """Further names under which the exporter is reached; the `Host` header is checked against them."""

@@ -33,7 +33,7 @@ class Exporter:
         self._clock = clock
         self._config = config
         self._schedule = Schedule(config.checks, clock)
-        self._counts = LogCounts()
+        self.counts = LogCounts()
         self._follower = self._make_follower(config)
         self._reloaded = Gauge(
             "exporter_config_last_reload_successful",
@@ -42,7 +42,7 @@ class Exporter:
         )
         self._reloaded.set(1)
         registry.register(CheckMetrics(self.standings))
-        registry.register(self._counts)
+        registry.register(self.counts)
 
     @property
     def config(self) -> ExporterConfig:
@@ -86,14 +86,14 @@ class Exporter:
 
     def _make_follower(self, config: ExporterConfig) -> Follower | None:
         if not config.log_sources:
-            self._counts.begin((), {})
+            self.counts.begin((), {})
             return None
         return Follower(
             config.log_sources,
             config.log_patterns,
             engine=make_engine(config.log_patterns, config.engine),
             store=_open_store(config.state),
-            counts=self._counts,
+            counts=self.counts,
             clock=self._clock,
         )
 

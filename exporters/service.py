@@ -4,6 +4,7 @@ import socket
 import time
 from pathlib import Path
 
+import click
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
@@ -42,7 +43,7 @@ class ExporterService:
         try:
             self._adopt()
         except ConfigError as wrong:
-            print(wrong, flush=True)
+            click.echo(f"{wrong}\nthe configuration before stays in force", err=True)
 
     def stop(self) -> None:
         """End the work."""

@@ -1,83 +1,62 @@
-"""Who may ask the exporter what: from this machine, from beyond it, by a name of somebody else's, from another site."""
+"""Who may ask what, tried on a real exporter; beyond loopback is what a proxy says it forwarded."""
 
-import base64
 from pathlib import Path
 
-import bcrypt
 import pytest
-from flask import Flask
+import requests
 
-from exporters.access import access_of
-from exporters.config import ExporterConfig, WebSettings
+from exporters.logs.redaction import shown
+from tests.exporters.running import RunningExporter
 
-PAGES = ("/metrics", "/health", "/", "/probe", "/-/reload", "/-/healthy")
-
-
-def app_of(folder: Path, *, token: bool = False, users: bool = False) -> Flask:
-    """Make an application whose pages all answer 200 to whoever gets that far."""
-    token_file, config_file = folder / "token", folder / "web.yml"
-    token_file.write_text("the-token\n")
-    hashed = bcrypt.hashpw(b"right", bcrypt.gensalt(4)).decode()
-    config_file.write_text(
-        f"basic_auth_users: {{alice: {hashed}}}\nhttp_server_config: {{headers: {{X-Frame-Options: deny}}}}\n"
-    )
-    web = WebSettings(bearer_token_file=token_file if token else None, config_file=config_file if users else None)
-    access = access_of(ExporterConfig(listen="0.0.0.0:9195", web=web), ["web1"])
-    app = Flask(__name__)
-    app.before_request(access.look)
-    app.after_request(access.dress)
-    for page in PAGES:
-        app.add_url_rule(page, page, lambda: "ok", methods=["GET", "POST"])
-    return app
+BEYOND = {"X-Forwarded-For": "203.0.113.9"}
+PAGES = ["/metrics", "/health", "/-/healthy", "/", "/probe?check=disk", "/api/v1/matches?pattern=disk_full"]
+CHECKS: dict[str, object] = {"checks": [{"name": "disk", "kind": "disk", "threshold": 100}]}
 
 
-def ask(app: Flask, page: str, *, peer: str = "10.0.0.9", host: str = "web1:9195", **headers: str) -> int:
-    method = "POST" if page == "/-/reload" else "GET"
-    answer = app.test_client().open(
-        page, method=method, headers={"Host": host, **headers}, environ_base={"REMOTE_ADDR": peer}
-    )
-    return answer.status_code
+def statuses(exporter: RunningExporter, **options: object) -> list[int]:
+    found = [requests.get(exporter.url + page, timeout=10, **options).status_code for page in PAGES]  # type: ignore[arg-type]
+    return [*found, requests.post(f"{exporter.url}/-/reload", timeout=10, **options).status_code]  # type: ignore[arg-type]
 
 
-BEARER = "Bearer the-token"
-BASIC = f"Basic {base64.b64encode(b'alice:right').decode()}"
+def test_without_credentials(tmp_path: Path) -> None:
+    with RunningExporter(tmp_path, CHECKS) as exporter:
+        assert statuses(exporter) == [200] * 7
+        assert statuses(exporter, headers=BEYOND) == [200, 200, 200, 401, 401, 401, 401]
+        assert statuses(exporter, headers={"Host": "attacker.example"}) == [200, 200, 200, 421, 421, 421, 421]
+        assert (
+            requests.post(f"{exporter.url}/-/reload", headers={"Origin": "http://x.example"}, timeout=9).status_code
+            == 403
+        )
+
+
+def test_with_a_token(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    token.chmod(0o600)
+    log = tmp_path / "app.log"
+    log.write_text("password=hunter2 No space left on device\n")
+    sources = [{"name": "app", "path": str(log), "start_at": "beginning"}]
+    config = {**CHECKS, "log_sources": sources, "web": {"bearer_token_file": str(token)}}
+    right = {"Authorization": "Bearer secret"}
+    with RunningExporter(tmp_path, config) as exporter:
+        assert statuses(exporter) == [200, 200, 200, 200, 200, 401, 200]
+        assert statuses(exporter, headers=BEYOND) == [401, 401, 200, 401, 401, 401, 401]
+        assert statuses(exporter, headers={**BEYOND, **right}) == [200] * 7
+        assert statuses(exporter, headers={**BEYOND, "Authorization": "Bearer wrong"})[3:] == [401] * 4
+        seen = requests.get(f"{exporter.url}/api/v1/matches?pattern=disk_full", headers=right, timeout=9).json()
+        assert seen["sources"] == {"app": ["password=… No space left on device"]}
 
 
 @pytest.mark.parametrize(
-    ("credentials", "closed_to_others"),
+    ("line", "text"),
     [
-        ({}, {"/", "/probe", "/-/reload"}),
-        ({"token": True}, set(PAGES) - {"/-/healthy"}),
-        ({"users": True}, set(PAGES) - {"/-/healthy"}),
+        (b"all is well", "all is well"),
+        (b'{"api_key": "abc", "user": "x"}', '{"api_key": "…", "user": "x"}'),
+        (b"Authorization: Bearer abc.def", "Authorization: Bearer …"),
+        (b"connect to postgresql://app:secret@db/app failed", "connect to postgresql://app:…@db/app failed"),
+        (b"bad \xff\0 \x1b[31m bytes", "bad \N{REPLACEMENT CHARACTER}  [31m bytes"),
+        (b"x" * 5000, "x" * 500 + "…"),
     ],
 )
-def test_what_is_open_beyond_loopback(tmp_path: Path, credentials: dict[str, bool], closed_to_others: set[str]) -> None:
-    app = app_of(tmp_path, **credentials)
-    assert {page for page in PAGES if ask(app, page) == 401} == closed_to_others
-    assert {ask(app, page, peer="127.0.0.1") for page in PAGES} == {200}, "on loopback all of it is open"
-    forwarded = {page for page in PAGES if ask(app, page, peer="127.0.0.1", **{"X-Forwarded-For": "10.0.0.9"}) == 401}
-    assert forwarded == closed_to_others, "what a proxy on this machine forwards is from beyond it"
-
-
-def test_a_credential_opens_everything(tmp_path: Path) -> None:
-    app = app_of(tmp_path, token=True, users=True)
-    assert {ask(app, page, Authorization=BEARER) for page in PAGES} == {200}
-    assert {ask(app, page, Authorization=BASIC) for page in PAGES} == {200}
-    assert ask(app, "/metrics", Authorization="Bearer another") == 401
-
-
-def test_a_name_of_somebody_elses_is_answered_only_to_scrapes(tmp_path: Path) -> None:
-    app = app_of(tmp_path)
-    refused = {page for page in PAGES if ask(app, page, peer="127.0.0.1", host="attacker.example") == 421}
-    assert refused == {"/", "/probe", "/-/reload"}
-
-
-def test_a_page_of_another_site_reloads_nothing(tmp_path: Path) -> None:
-    app = app_of(tmp_path)
-    assert ask(app, "/-/reload", peer="127.0.0.1", Origin="https://attacker.example") == 403
-    assert ask(app, "/-/reload", peer="127.0.0.1", Origin="http://web1:9195") == 200
-
-
-def test_the_headers_of_the_web_configuration_are_sent(tmp_path: Path) -> None:
-    client = app_of(tmp_path, users=True).test_client()
-    assert client.get("/-/healthy").headers["X-Frame-Options"] == "deny"
+def test_lines_as_people_may_see_them(line: bytes, text: str) -> None:
+    assert shown(line) == text
