@@ -31,8 +31,12 @@ class Timing:
     log_window: str = "5s"
     """How long after its last line a log pattern's alert goes on; a minute in real life."""
     group_interval: str = "1s"
-    people_wait: str = "30s"
+    """How soon the bridge hears of a change."""
+    people_wait: str = "1m"
     """How long the machine has before people are told."""
+    people_interval: str = "5m"
+    """How soon people hear of a change. Alertmanager keeps a group for a while after its alerts have gone, and for what
+    returns meanwhile this is all the wait there is."""
 
 
 def monitoring_folder() -> Path:
@@ -71,23 +75,23 @@ def alert_rules(shipped: Path, timing: Timing) -> str:
 def alertmanager(shipped: Path, ports: Mapping[int, int], token: Path, people: str, timing: Timing) -> str:
     """Derive alertmanager.yml; every receiver that is not the bridge becomes a webhook below the URL `people`."""
     config = _read(shipped, ports, token)
-    bridge = f":{ports[_BRIDGE_PORT]}/"
+    bridge = {each["name"] for each in config["receivers"] if f":{ports[_BRIDGE_PORT]}/" in str(each)}
     for receiver in config["receivers"]:
-        if len(receiver) > 1 and bridge not in str(receiver):
-            name = receiver["name"]
+        if len(receiver) > 1 and (name := receiver["name"]) not in bridge:
             receiver.clear()
             receiver.update(name=name, webhook_configs=[{"url": f"{people}/{name}", "send_resolved": False}])
-    config["route"].setdefault("group_interval", timing.group_interval)
-    _hurry(config["route"], {"group_wait": timing.people_wait, "group_interval": timing.group_interval})
+    waits = {"group_wait": timing.people_wait, "group_interval": timing.people_interval}
+    _hurry(config["route"], {name: {"group_interval": timing.group_interval} for name in bridge}, waits)
     return _written(config)
 
 
-def _hurry(route: dict[str, Any], at_most: Mapping[str, str]) -> None:
-    for key, most in at_most.items():
+def _hurry(route: dict[str, Any], own: Mapping[str, Mapping[str, str]], others: Mapping[str, str]) -> None:
+    """Let no route wait longer than `own` says for its receiver, or `others` where that says nothing."""
+    for key, most in own.get(route.get("receiver", ""), others).items():
         if key in route:
             route[key] = min(str(route[key]), most, key=parse_duration)
     for inner in route.get("routes", ()):
-        _hurry(inner, at_most)
+        _hurry(inner, own, others)
 
 
 def _read(shipped: Path, ports: Mapping[int, int], token: Path) -> dict[str, Any]:

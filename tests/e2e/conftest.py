@@ -17,7 +17,7 @@ PEOPLE_WAIT = 8
 def running_stack(tmp_path_factory):
     """Everything that the demo starts, for all stories; nothing is mocked."""
     ports, said = Ports.free(), []
-    settings = Settings(timing=Timing(people_wait=f"{PEOPLE_WAIT}s"))
+    settings = Settings(timing=Timing(people_wait=f"{PEOPLE_WAIT}s", people_interval="1s"))
     with Place(tmp_path_factory.mktemp("stack")) as place, People(ports.people) as people:
         with Stack(plan(place, ports, Tools.found(), settings), said.append) as stack:
             yield Live(stack, people)

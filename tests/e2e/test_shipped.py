@@ -58,7 +58,10 @@ def test_the_bridge_is_told_at_once_and_people_after_their_wait(planned):
     }
     waits = {route["receiver"]: route.get("group_wait") for route in config["route"]["routes"] if route.get("continue")}
     assert waits == {"bridge": "0s"}
-    assert config["route"]["group_wait"] == shipped.Timing().people_wait
+    timing = shipped.Timing()
+    assert config["route"]["group_wait"] == timing.people_wait
+    assert config["route"]["group_interval"] == timing.people_interval
+    assert [r["group_interval"] for r in config["route"]["routes"] if r["receiver"] == "bridge"] == ["1s"]
 
 
 def test_the_shipped_rules_are_kept_but_for_the_window_of_the_logs(planned):
