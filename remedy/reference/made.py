@@ -1,6 +1,7 @@
 """Everything that is made, by file name below docs/."""
 
 import json
+import re
 from pathlib import Path
 
 import exporters
@@ -63,7 +64,12 @@ def made() -> dict[str, str]:
         "schemas/remediation.schema.json": _json(remediation_schema()),
         "schemas/exporter.schema.json": _json(exporter_schema()),
     }
-    return {name: "\n".join(line.rstrip() for line in text.splitlines()) + "\n" for name, text in files.items()}
+    return {name: _tidy(text) for name, text in files.items()}
+
+
+def _tidy(text: str) -> str:
+    lines = "\n".join(line.rstrip() for line in text.splitlines())
+    return re.sub(r"\n{3,}", "\n\n", lines) + "\n"
 
 
 def write(docs: Path) -> None:

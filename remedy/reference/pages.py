@@ -1,6 +1,7 @@
 """Pages of Markdown: one for each package of kinds, for the two files' keys, for the commands, for the patterns."""
 
 import inspect
+import re
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,8 @@ from remedy.config.extras import MissingExtra
 from remedy.config.yamlfile import read_yaml
 from remedy.reference.fields import keys_of, models_below
 
+_STEP = re.compile(r"- (\{\w+|\w+:)")
+"""An example that is all that follows: docstrings lose the indentation that all of their lines share."""
 _MADE = "<!-- Made by `python -m remedy.reference docs`; change the code instead. -->"
 
 
@@ -77,11 +80,11 @@ def _prose(kind: type) -> str:
     lines: list[str] = []
     inside = False
     for line in inspect.cleandoc(kind.__doc__ or "").splitlines():
-        example = line.startswith("    ") or (inside and not line.strip())
+        example = line.startswith("    ") or bool(_STEP.match(line)) or (inside and not line.strip())
         if example != inside:
             lines += ["```yaml"] if example else ["```", ""]
             inside = example
-        lines.append(line[4:] if example else line)
+        lines.append(line.removeprefix("    ") if example else line)
     text = "\n".join([*lines, *(["```"] if inside else [])])
     return text.replace("\n```yaml", "\n\n```yaml").replace("\n\n\n", "\n\n").replace("\n\n```\n", "\n```\n") + "\n"
 
