@@ -5,6 +5,7 @@ symlinks. What lies below another mount than the root is not entered.
 """
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -174,3 +175,15 @@ def mount_of(descriptor: int) -> str:
         if line.startswith("mnt_id:"):
             return line.split()[1]
     raise StepError("the kernel does not tell mounts apart (no mnt_id in /proc/self/fdinfo)")
+
+
+def mounts_below(folder: Path) -> list[Path]:
+    """Return the mount points at a folder and below it."""
+    lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    found = (Path(_unescaped(line.split()[4])) for line in lines)
+    return [mount for mount in found if mount.is_relative_to(folder)]
+
+
+def _unescaped(text: str) -> str:
+    """Read a path as mountinfo writes it: space, tab, newline and backslash in octal."""
+    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), text)

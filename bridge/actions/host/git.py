@@ -5,11 +5,13 @@ import os
 import pwd
 import shutil
 import tarfile
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from bridge.actions.base import StepContext, StepError
+from bridge.actions.base import StepContext, StepError, StepTimeoutError
 from bridge.actions.host.children import BASE_ENV, Sink, run_program
 from bridge.actions.host.sizes import spell_size
 
@@ -22,6 +24,7 @@ _SAFE = (
     "submodule.recurse=false",
 )
 _LARGEST = 1024**3
+_TRIES, _BETWEEN_TRIES_SECONDS, _NETWORK_SECONDS = 3, 1.0, 300.0
 _ENV = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -50,6 +53,25 @@ def git(
     env = {**BASE_ENV, **_ENV, "GIT_CEILING_DIRECTORIES": str(clone.parent)}
     argv = [program, *options, *arguments]
     return run_program(argv, context, output=output, with_errors=with_errors, cwd=clone, env=env, user=_owner(clone))
+
+
+def over_network(clone: Path, arguments: Sequence[str], context: StepContext) -> None:
+    """Run what goes over the network: three times at most, a second apart, 300 s each.
+
+    Raises:
+        StepError: it failed each time, or the bridge is stopping, or the step's time is up.
+    """
+    for tried in range(1, _TRIES + 1):
+        once = replace(context, deadline=min(context.deadline, time.monotonic() + _NETWORK_SECONDS))
+        try:
+            if not git(clone, arguments, once):
+                return
+        except StepTimeoutError:
+            context.output.say(f"git {arguments[0]} took longer than {_NETWORK_SECONDS:g} s")
+        if tried < _TRIES:
+            context.pause(_BETWEEN_TRIES_SECONDS)
+    context.remaining()
+    raise StepError(f"git {arguments[0]} failed {_TRIES} times")
 
 
 def _owner(clone: Path) -> str | None:

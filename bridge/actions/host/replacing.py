@@ -1,9 +1,13 @@
-"""Replace a file's content at once and whole: whoever reads it sees the old one or the new one."""
+"""Replace files and folders at once and whole: whoever looks sees the old one or the new one."""
 
+import ctypes
 import os
+import shutil
 
-from bridge.actions.base import StepError
-from bridge.actions.host.folders import Place, opened, parent_of
+from bridge.actions.base import StepError, StepRefusedError
+from bridge.actions.host.folders import Place, mounts_below, opened, parent_of
+
+_RENAME_EXCHANGE = 2
 
 
 def replace_file(file: Place, content: bytes, was: os.stat_result) -> None:
@@ -45,3 +49,34 @@ def _refuse_change(name: str, was: os.stat_result, folder: int) -> None:
     now = os.stat(name, dir_fd=folder, follow_symlinks=False)
     if (now.st_ino, now.st_mtime_ns, now.st_size) != (was.st_ino, was.st_mtime_ns, was.st_size):
         raise StepError("somebody changed it meanwhile; it was left alone")
+
+
+def exchange(one: str, other: str, folder: int) -> None:
+    """Let two names in an open folder change places, in one step of the kernel.
+
+    Raises:
+        OSError: it cannot be done.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(folder, os.fsencode(one), folder, os.fsencode(other), _RENAME_EXCHANGE):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def delete_tree(folder: Place, name: str) -> None:
+    """Delete a folder that we made ourselves, with all that is in it; nothing where there is none.
+
+    Raises:
+        StepRefusedError: something is mounted in it.
+        StepError: it cannot be deleted.
+    """
+    mounted = mounts_below(folder.path / name)
+    if mounted:
+        raise StepRefusedError(f"'{mounted[0]}' is a mount point")
+    with opened(folder) as descriptor:
+        try:
+            shutil.rmtree(name, dir_fd=descriptor)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StepError(f"'{folder.path / name}' cannot be deleted: {error.strerror}") from None

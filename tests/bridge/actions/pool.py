@@ -55,7 +55,7 @@ class Pool:
         """Add a slot."""
         name = f"slot{len(self.slots) + 1}"
         folder = self.workspaces / "app" / name
-        git("clone", "-q", str(self.origin), str(folder), cwd=self.home)
+        git("clone", "-q", "--no-hardlinks", str(self.origin), str(folder), cwd=self.home)
         (folder / ".git" / "info" / "exclude").write_text("slot.json\n")
         record = {
             "slot_id": f"workspace-app-{name}",

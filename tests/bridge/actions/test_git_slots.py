@@ -11,10 +11,11 @@ from pydantic import ValidationError
 
 from bridge.actions.base import Allow, StepContext, StepError, StepRefusedError, StepTimeoutError
 from bridge.actions.git_slot_isolate import GitSlotIsolate
+from bridge.actions.git_slot_recover import GitSlotRecover
 from bridge.actions.git_slot_release import GitSlotRelease
 from bridge.actions.lock_cleanup import LockCleanup
 from tests.bridge.actions.conftest import MakeContext
-from tests.bridge.actions.pool import Pool
+from tests.bridge.actions.pool import Pool, git
 
 
 @pytest.fixture
@@ -173,3 +174,85 @@ def test_a_lock_that_is_a_symlink_is_not_followed(pool: Pool, context: StepConte
     with pytest.raises(StepRefusedError):
         LockCleanup(workspaces=pool.workspaces, only="workspace-app-slot9").run(context)
     assert (home / "precious").read_text() == "x"
+
+
+def recover(pool: Pool, **more: object) -> GitSlotRecover:
+    return GitSlotRecover.model_validate({**keys(pool), "repo_url": str(pool.origin), **more})
+
+
+def damage(slot: Path) -> None:
+    for packed in (slot / ".git" / "objects").rglob("*"):
+        if packed.is_file():
+            packed.chmod(0o644)
+            packed.write_bytes(b"broken")
+
+
+def test_a_dirty_slot_becomes_clean_and_current(pool: Pool, context: StepContext) -> None:
+    slot = pool.add("error", metadata={"isolated_at": "x", "isolation_reason": "y"})
+    (slot / "README").write_text("changed\n")
+    (slot / "junk").write_text("x")
+    assert "whole and up to date; kept aside: changes, 1 new files" in recover(pool).run(context)
+    record = pool.record(slot)
+    assert record["state"] == "available"
+    assert set(record["metadata"]) == {"recovered_at"}
+    assert record["a key of tomorrow"] == ["受注"]
+    assert git("status", "--porcelain", cwd=slot) == ""
+    assert "+changed" in (context.backups / "workspace-app-slot1.patch").read_text()
+
+
+@pytest.mark.parametrize("harm", ["objects", "no .git", "HEAD"])
+def test_a_broken_one_is_cloned_anew(harm: str, pool: Pool, context: StepContext) -> None:
+    slot = pool.add("error")
+    if harm == "objects":
+        damage(slot)
+    elif harm == "HEAD":
+        (slot / ".git" / "HEAD").write_text("nonsense")
+    else:
+        (slot / ".git").rename(slot / "not-git")
+    (slot / "mine").write_text("work")
+    assert "cloned anew" in recover(pool).run(context)
+    assert git("log", "--format=%s", cwd=slot) == "one"
+    assert pool.record(slot)["state"] == "available"
+    assert pool.record(slot)["allocation_count"] == 3
+    assert (slot.with_name(".slot1.broken") / "mine").read_text() == "work"
+    assert not slot.with_name(".slot1.recovering").exists()
+
+
+def test_the_source_is_the_pools_not_the_clones(pool: Pool, context: StepContext, home: Path) -> None:
+    slot = pool.add("error", repo_url=f"ext::touch {home}/trapped")
+    damage(slot)
+    (pool.workspaces / "app" / "pool.json").write_text(json.dumps({"repo_url": str(pool.origin)}))
+    assert "cloned anew" in recover(pool, repo_url=None).run(context)
+    assert not (home / "trapped").exists()
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_cannot_be_recovered_is_isolated(force: bool, pool: Pool, context: StepContext) -> None:
+    slot = pool.add("available")
+    damage(slot)
+    action = recover(pool, repo_url=str(pool.origin / "missing"), force=force)
+    if force:
+        assert "marked available, as force says" in action.run(context)
+    else:
+        with pytest.raises(StepError, match="was isolated"):
+            action.run(context)
+    record = pool.record(slot)
+    assert record["state"] == ("available" if force else "error")
+    assert ("isolation_reason" in record["metadata"]) is not force
+    assert "failed 3 times" in str(record["metadata"].get("isolation_reason", "failed 3 times"))
+
+
+def test_an_allocated_one_is_left_alone(pool: Pool, context: StepContext) -> None:
+    slot = pool.add("allocated")
+    (slot / "README").write_text("changed\n")
+    with pytest.raises(StepRefusedError, match="is allocated"):
+        recover(pool).run(context)
+    assert (slot / "README").read_text() == "changed\n"
+
+
+@pytest.mark.parametrize(
+    "url", ["ext::sh -c id", "--upload-pack=id", "-rf", "file://x", "https://a b", "http://x/y", "https://x/\ny"]
+)
+def test_urls_that_are_none(url: str, pool: Pool) -> None:
+    with pytest.raises(ValidationError):
+        recover(pool, repo_url=url)

@@ -1,0 +1,141 @@
+"""Repair a slot of a repository pool."""
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, StringConstraints, TypeAdapter
+
+from bridge.actions.base import Action, Allow, StepContext, StepError, StepRefusedError
+from bridge.actions.host.fields import plain
+from bridge.actions.host.folders import Place, opened, opened_file, parent_of, place
+from bridge.actions.host.git import git, over_network, set_work_aside
+from bridge.actions.host.replacing import delete_tree, exchange
+from bridge.actions.host.slots import OneSlot, SlotRecord, isolate, local_time, locked, read_slot
+
+_URL = r"^(https://|ssh://|git://|file:///|/|[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:)[^\s]+$"
+RepoUrl = Annotated[str, AfterValidator(plain), StringConstraints(pattern=_URL, max_length=500)]
+
+
+class GitSlotRecover(OneSlot, Action):
+    """Make the clone of a slot whole again: check and refresh it; where that fails, clone it anew.
+
+    **Changes**: first `git fsck --full`, `fetch --all --prune`, `reset --hard`, `clean -fdx` (never `slot.json`); where
+    one of these fails, a new clone takes the slot's place in one rename, and the broken one stays beside it as
+    `.slotN.broken`, in the place of an earlier one. `slot.json` becomes `available`, with `metadata.recovered_at`.
+    Where that fails too, the slot is isolated, or with `force` marked `available` all the same. **Needs** the pool's
+    folder in `allow.roots`, and git. **Idempotent**: yes. **Backed up**: work that was not committed, as
+    `git_slot_release` does.
+
+    An allocated slot is left alone unless `force`. What goes over the network is tried three times, a second apart, for
+    300 s each; the slot's lock is waited for, 30 s at most.
+
+    Example:
+        - git_slot_recover: {workspaces: /srv/pool/workspaces, repo: app, slot: "{{ labels.slot }}", timeout: 20m}
+    """
+
+    idempotent: ClassVar[bool] = True
+
+    repo_url: RepoUrl | None = None
+    """Where to clone from; else the `repo_url` of the repository's `pool.json`."""
+    force: bool = False
+    """Also an allocated slot; and mark it `available` even where nothing helped."""
+
+    def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:
+        """Yield the folder if no root holds it."""
+        yield from self.slot_refusals(allow)
+
+    def plan(self, context: StepContext) -> str:
+        """Say which slot."""
+        del context
+        return f"check and refresh the clone of {self.slot_id}, or clone it anew"
+
+    def run(self, context: StepContext) -> str:
+        """Do it, under the slot's lock."""
+        with locked(place(self.workspaces, context.allow), self.slot_id, context):
+            folder = self.slot_place(context.allow)
+            slot = read_slot(folder)
+            if slot.data.get("state") == "allocated" and not self.force:
+                raise StepRefusedError(f"{self.slot_id} is allocated; it is repaired with force: true only")
+            try:
+                done = self._repair(folder, slot, context)
+            except StepError as problem:
+                context.pause(0)
+                return self._gave_up(folder, str(problem))
+        return f"{self.slot_id}: {done}"
+
+    def _repair(self, folder: Place, slot: SlotRecord, context: StepContext) -> str:
+        try:
+            kept = set_work_aside(folder.path, self.slot_id, context)
+            _refresh(folder, context)
+        except StepError as problem:
+            context.pause(0)
+            context.output.say(f"a new clone is needed: {problem}")
+            _clone_anew(folder, self._source(folder), slot, context)
+            return "cloned anew; the broken clone stays beside it"
+        _recovered(slot)
+        slot.write()
+        return f"whole and up to date; {kept}"
+
+    def _source(self, folder: Place) -> str:
+        """Say where to clone from: never from what stands in the clone itself."""
+        if self.repo_url is not None:
+            return self.repo_url
+        repo = parent_of(folder)
+        with opened_file(Place(repo.root, (*repo.way, "pool.json"))) as descriptor:
+            text = os.pread(descriptor, 1024 * 1024, 0)
+        try:
+            return TypeAdapter(RepoUrl).validate_python(json.loads(text)["repo_url"])
+        except (ValueError, KeyError, TypeError):
+            raise StepError(f"{repo.path}/pool.json names no repo_url to clone from") from None
+
+    def _gave_up(self, folder: Place, problem: str) -> str:
+        slot = read_slot(folder)
+        if not self.force:
+            isolate(slot, f"could not be recovered: {problem}")
+            slot.write()
+            raise StepError(f"{self.slot_id} could not be recovered and was isolated: {problem}")
+        slot.data["state"] = "available"
+        slot.write()
+        return f"{self.slot_id} could not be recovered ({problem}); it was marked available, as force says"
+
+
+def _recovered(slot: SlotRecord) -> None:
+    slot.data["state"] = "available"
+    slot.metadata.pop("isolated_at", None)
+    slot.metadata.pop("isolation_reason", None)
+    slot.metadata["recovered_at"] = local_time()
+
+
+def _refresh(folder: Place, context: StepContext) -> None:
+    with opened(folder):
+        clone = folder.path
+    if git(clone, ["fsck", "--full", "--no-progress"], context):
+        raise StepError("git fsck found damage")
+    over_network(clone, ["fetch", "--all", "--prune", "--quiet"], context)
+    for arguments in (["reset", "--hard", "--quiet"], ["clean", "-fdxq", "-e", "slot.json"]):
+        if git(clone, arguments, context):
+            raise StepError(f"git {arguments[0]} failed")
+
+
+def _clone_anew(folder: Place, source: str, slot: SlotRecord, context: StepContext) -> None:
+    repo, name = parent_of(folder), folder.way[-1]
+    new, broken = f".{name}.recovering", f".{name}.broken"
+    with opened(repo) as descriptor:
+        delete_tree(repo, new)
+        over_network(repo.path, ["clone", "--quiet", "--no-hardlinks", "--", source, new], context)
+        _recovered(slot)
+        _write_record(Place(repo.root, (*repo.way, new)), slot)
+        delete_tree(repo, broken)
+        exchange(new, name, descriptor)
+        os.rename(new, broken, src_dir_fd=descriptor, dst_dir_fd=descriptor)
+
+
+def _write_record(clone: Place, slot: SlotRecord) -> None:
+    with opened(clone) as folder:
+        file = os.open("slot.json", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=folder)
+        with os.fdopen(file, "w", encoding="utf-8") as written:
+            written.write(json.dumps(slot.data, indent=2, ensure_ascii=False) + "\n")
+            os.fchown(file, slot.was.st_uid, slot.was.st_gid)
+            os.fchmod(file, slot.was.st_mode & 0o777)
