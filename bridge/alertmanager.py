@@ -22,6 +22,7 @@ class Listing:
 class View:
     """One Alertmanager's answer. `listings` is by fingerprint; None: it did not answer, `trouble` says why."""
 
+    base: str
     listings: Mapping[str, Listing] | None
     absence_counts: bool = False
     trouble: str = ""
@@ -39,11 +40,12 @@ def ask(client: PeerClient, alertname: str | None, now: float) -> View:
             )
             for alert in alerts
         }
+        counts = isinstance(alerts, list) and now - started >= YOUNG_SECONDS
     except PeerError as error:
-        return View(None, trouble=str(error))
+        return View(client.base, None, trouble=str(error))
     except (KeyError, TypeError, ValueError, AttributeError):
-        return View(None, trouble=f"{client.base} did not answer as an Alertmanager does")
-    return View(listings, absence_counts=now - started >= YOUNG_SECONDS)
+        return View(client.base, None, trouble=f"{client.base} did not answer as an Alertmanager does")
+    return View(client.base, listings, absence_counts=counts)
 
 
 def _quoted(text: str) -> str:

@@ -191,7 +191,7 @@ def not_firing(case: Case) -> Decision | None:
     fresh = case.now - case.episode.notified_at < FRESH_SECONDS
     if fresh and standing.answered == 0 and case.history.attempts == 0:
         return None
-    why = f"{standing.asked - standing.answered} of {standing.asked} Alertmanagers did not answer"
+    why = f"{standing.asked - standing.answered} of {standing.asked} Alertmanagers cannot tell"
     return Decision(Verdict.NOT_FIRING, f"{why}: {standing.trouble}", due)
 
 

@@ -75,7 +75,7 @@ def _lists(view: View, episode: Episode) -> bool:
 def _trouble(view: View) -> str:
     if view.listings is None:
         return view.trouble
-    return "it does not list the alert" + ("" if view.absence_counts else ", but has only just started")
+    return f"{view.base} does not list the alert" + ("" if view.absence_counts else ", but has only just started")
 
 
 def _distinct(names: Iterable[str]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import requests
 from pydantic import HttpUrl
+from urllib3.exceptions import HTTPError
 
 from bridge.verify.base import Evidence, Finding, Scene, Verification
 from remedy.config.durations import Duration
@@ -46,7 +47,7 @@ class Probe(Verification):
                 headers={"X-Prometheus-Scrape-Timeout-Seconds": str(_TIMEOUT_SECONDS)},
             ) as answer:
                 body = answer.raw.read(_LONGEST, decode_content=True)
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, HTTPError, OSError) as error:
             return Finding(Evidence.NOT_HEALED, f"the probe failed: {type(error).__name__}")
         took = time.monotonic() - started
         if answer.status_code != requests.codes.ok:

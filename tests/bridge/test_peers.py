@@ -1,0 +1,234 @@
+"""A Prometheus or an Alertmanager that is slow, lies or is down is a sentence, soon, and without any secret."""
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.alertmanager import ask
+from bridge.config import Peer
+from bridge.observer import ObserverError
+from bridge.peers import PeerClient, PeerError
+from bridge.prometheus import PrometheusObserver
+from remedy.demo.ports import free_ports
+from tests.bridge.local_server import Asked, Reply, listening, saying
+from tests.bridge.world import TESTDATA
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Asked]:
+    with listening() as asked:
+        yield asked
+
+
+@pytest.fixture
+def client_of(server: Asked) -> Iterator[Callable[..., PeerClient]]:
+    made: list[PeerClient] = []
+
+    def make(**keys: Any) -> PeerClient:
+        made.append(PeerClient(Peer.model_validate({"url": server.url, "timeout": "300ms", **keys})))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+def dripping(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    for _ in range(100):
+        handler.wfile.write(b" ")
+        handler.wfile.flush()
+        time.sleep(0.05)
+
+
+def hanging(_handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+    time.sleep(1)
+
+
+def cut_off(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    handler.wfile.write(b"{")
+    handler.close_connection = True
+
+
+def huge(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    for _ in range(70):
+        handler.wfile.write(b" " * 1024 * 1024)
+
+
+LIES: dict[str, tuple[Reply, str]] = {
+    "hangs": (hanging, "did not answer: timed out"),
+    "drips": (dripping, "did not answer: timed out"),
+    "breaks off": (cut_off, "did not answer: "),
+    "is no JSON": (saying(200, b"<html>"), "did not answer with JSON to /x"),
+    "is nothing": (saying(200), "did not answer with JSON to /x"),
+    "is nested without end": (saying(200, b"[" * 100_000), "did not answer with JSON to /x"),
+    "points elsewhere": (saying(302, Location="http://127.0.0.1:9/"), "answered 302 to /x"),
+    "is forbidden": (saying(403, b"go away"), "answered 403 to /x: go away"),
+    "is no compressed text": (saying(200, b"junk", **{"Content-Encoding": "gzip"}), "did not answer: "),
+}
+
+
+@pytest.mark.parametrize(("reply", "why"), LIES.values(), ids=LIES)
+def test_an_answer_that(server: Asked, client_of: Callable[..., PeerClient], reply: Reply, why: str) -> None:
+    server.reply = reply
+    began = time.monotonic()
+    with pytest.raises(PeerError) as refused:
+        client_of().get("/x")
+    assert str(refused.value).startswith(f"{server.url} {why}")
+    assert time.monotonic() - began < 3
+
+
+def test_an_answer_without_end(server: Asked, client_of: Callable[..., PeerClient]) -> None:
+    server.reply = huge
+    with pytest.raises(PeerError, match="answered more than 67108864 bytes"):
+        client_of(timeout="30s").get("/x")
+
+
+def test_nobody_there(client_of: Callable[..., PeerClient]) -> None:
+    url = f"http://127.0.0.1:{free_ports(1)[0]}"
+    with pytest.raises(PeerError, match=f"^{url}/ did not answer: no connection|^{url} did not answer: no connection"):
+        client_of(url=url).get("/x")
+
+
+def test_how_it_is_authenticated(server: Asked, client_of: Callable[..., PeerClient], tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2\n")
+    basic = f"Basic {base64.b64encode(b'me:hunter2').decode()}"
+    ways = [
+        ({}, None),
+        ({"authorization": {"credentials": "hunter2"}}, "Bearer hunter2"),
+        ({"authorization": {"type": "Token", "credentials_file": secret}}, "Token hunter2"),
+        ({"basic_auth": {"username": "me", "password": "hunter2"}}, basic),
+        ({"basic_auth": {"username": "me", "password_file": secret}}, basic),
+    ]
+    server.reply = saying(200, b"{}")
+    for keys, header in ways:
+        client_of(**keys).get("/x")
+        assert server.requests[-1][1].get("Authorization") == header
+
+
+def test_a_secret_that_cannot_be_read_is_said_and_none_is_repeated(
+    server: Asked, client_of: Callable[..., PeerClient], tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone"
+    with pytest.raises(PeerError, match=rf"was not asked: {gone} cannot be read \(FileNotFoundError\)"):
+        client_of(authorization={"credentials_file": gone}).get("/x")
+    gone.write_text("hunter2\nand more")
+    with pytest.raises(PeerError) as refused:
+        client_of(authorization={"credentials_file": gone}).get("/x")
+    assert "hunter2" not in str(refused.value)
+    server.reply = saying(401, b"no")
+    with pytest.raises(PeerError) as refused:
+        client_of(basic_auth={"username": "me", "password": "hunter2"}).get("/x")
+    assert "hunter2" not in str(refused.value)
+
+
+STATUS = (TESTDATA / "api_v2_status.json").read_bytes()
+
+
+def alertmanager(alerts: bytes, status: bytes = STATUS) -> Reply:
+    def reply(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        saying(200, status if "status" in handler.path else alerts)(handler, body)
+
+    return reply
+
+
+@pytest.mark.parametrize(
+    ("name", "silenced", "inhibited"),
+    [("active", 0, 0), ("suppressed_after_notification", 1, 0), ("inhibited", 0, 1)],
+)
+def test_real_listings_are_read(
+    server: Asked, client_of: Callable[..., PeerClient], name: str, silenced: int, inhibited: int
+) -> None:
+    body = (TESTDATA / f"api_v2_alerts_{name}.json").read_bytes()
+    server.reply = alertmanager(body)
+    view = ask(client_of(), None, time.time())
+    assert set(view.listings) == {alert["fingerprint"] for alert in json.loads(body)}
+    assert sum(bool(each.silenced_by) for each in view.listings.values()) == silenced
+    assert sum(bool(each.inhibited_by) for each in view.listings.values()) == inhibited
+
+
+@pytest.mark.parametrize(("up_for", "counts"), [(0, False), (299, False), (300, True), (-60, False)])
+def test_one_that_has_only_just_started_proves_nothing_by_absence(
+    server: Asked, client_of: Callable[..., PeerClient], up_for: float, counts: bool
+) -> None:
+    started = 1_800_000_000
+    server.reply = alertmanager(b"[]", json.dumps({"uptime": "2027-01-15T08:00:00.000Z"}).encode())
+    view = ask(client_of(), None, started + up_for)
+    assert (view.listings, view.absence_counts) == ({}, counts)
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", "ä {}", 'x",y="z'])
+def test_a_name_is_quoted_in_the_question(server: Asked, client_of: Callable[..., PeerClient], name: str) -> None:
+    server.reply = alertmanager(b"[]")
+    server.requests.clear()
+    assert ask(client_of(), name, time.time()).listings == {}
+    assert "%22" in server.requests[0][0]
+
+
+NO_ALERTMANAGER = [b"{}", b"null", b"[1]", b"[{}]", b'[{"fingerprint": "x", "status": []}]', b'"text"', b"[[]]"]
+
+
+@pytest.mark.parametrize("body", NO_ALERTMANAGER)
+def test_who_does_not_answer_as_an_alertmanager_knows_nothing(
+    server: Asked, client_of: Callable[..., PeerClient], body: bytes
+) -> None:
+    long_ago = json.dumps({"uptime": "2001-01-01T00:00:00.000Z"}).encode()
+    server.reply = alertmanager(body, long_ago)
+    view = ask(client_of(), None, time.time())
+    assert not view.listings
+    assert not view.absence_counts
+    server.reply = alertmanager(b"[]", body)
+    assert ask(client_of(), None, time.time()).listings is None
+
+
+NO_PROMETHEUS = [
+    b"{}",
+    b"null",
+    b"[]",
+    b'"x"',
+    b'{"status": "error"}',
+    b'{"status": "success"}',
+    b'{"status": "success", "data": 5}',
+]
+QUESTIONS: dict[str, Callable[[PrometheusObserver], object]] = {
+    "rule": lambda observer: observer.rule("Down"),
+    "firing": lambda observer: observer.firing(),
+    "external_labels": lambda observer: observer.external_labels(),
+    "series": lambda observer: observer.series("up", {"instance": 'a"b\\c\n{}'}),
+    "query": lambda observer: observer.query("up"),
+}
+
+
+@pytest.mark.parametrize("body", NO_PROMETHEUS)
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
+def test_who_does_not_answer_as_a_prometheus_is_said_to(
+    server: Asked, client_of: Callable[..., PeerClient], question: Callable[[PrometheusObserver], object], body: bytes
+) -> None:
+    server.reply = saying(200, body)
+    with pytest.raises(ObserverError, match=f"^{server.url} did not answer as a Prometheus does$"):
+        question(PrometheusObserver(client_of()))
+
+
+def test_a_peer_is_asked_from_several_threads(server: Asked, client_of: Callable[..., PeerClient]) -> None:
+    server.reply = saying(200, b"[1]")
+    client, answers = client_of(timeout="10s"), []
+    threads = [threading.Thread(target=lambda: answers.append(client.get("/x"))) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [[1]] * 20
