@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from flask import Flask
+from flask import Blueprint, Flask
 from prometheus_client import CollectorRegistry
 from werkzeug.exceptions import HTTPException
 
@@ -11,6 +11,7 @@ from bridge.ledger.store import LedgerError
 from bridge.web.access import Access
 from bridge.web.approvals import approvals_blueprint
 from bridge.web.controls import controls_blueprint
+from bridge.web.explain import explain_blueprint
 from bridge.web.guard import Guard, refusal
 from bridge.web.machinery import machinery_blueprint
 from bridge.web.page import page_blueprint
@@ -33,6 +34,16 @@ def make_app(
     app.register_error_handler(LedgerError, lambda error: refusal(503, str(error)))
     app.before_request(Guard(access, hosts, bridge.metrics).look)
     app.register_blueprint(machinery_blueprint(bridge, registry, reload))
-    for make in (webhook_blueprint, record_blueprint, controls_blueprint, approvals_blueprint, page_blueprint):
+    for make in _PARTS:
         app.register_blueprint(make(bridge))
     return app
+
+
+_PARTS: tuple[Callable[[Bridge], Blueprint], ...] = (
+    webhook_blueprint,
+    record_blueprint,
+    explain_blueprint,
+    controls_blueprint,
+    approvals_blueprint,
+    page_blueprint,
+)

@@ -38,6 +38,10 @@ class BridgeClient:
         self.socket = socket_of(load_policy(file, insecure=True))
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Send a request with a JSON body; see `send`."""
+        return self.send(method, path, b"" if body is None else json.dumps(body).encode())
+
+    def send(self, method: str, path: str, body: bytes) -> Any:
         """Send one request and return the JSON of the answer.
 
         Raises:
@@ -45,8 +49,7 @@ class BridgeClient:
         """
         connection = _SocketConnection(self.socket)
         try:
-            payload = None if body is None else json.dumps(body)
-            connection.request(method, path, payload, {"Content-Type": "application/json"} if payload else {})
+            connection.request(method, path, body or None, {"Content-Type": "application/json"} if body else {})
             answer = connection.getresponse()
             data = json.loads(answer.read() or b"null")
         except OSError as error:

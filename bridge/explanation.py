@@ -1,0 +1,69 @@
+"""Why an alert would or would not be acted on now: its remediations, every gate's verdict, and what the steps would do.
+
+Nothing is recorded and nothing is changed.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bridge import gates
+from bridge.facts import Episode, History, Standing
+from bridge.gates import Case, Decision, Verdict
+from bridge.intake import case_for
+from bridge.ledger.runs import Run, RunState
+from bridge.payload import Notification
+from bridge.policy import Policy, Remediation
+from bridge.steps import Workshop
+
+Remember = Callable[[Episode, Remediation, str, str], History]
+"""What the ledger remembers for an episode and a remediation, on a host and a target."""
+
+
+def explain(
+    policy: Policy, episode: Episode, remember: Remember, standing: Standing, now: float
+) -> list[dict[str, Any]]:
+    """Explain one firing episode: a dict for each remediation that it gets, or one that says why it gets none."""
+    chosen, refusal = gates.choose(episode, policy)
+    about = {"labels": dict(episode.labels), "fingerprint": episode.fingerprint}
+    if refusal is not None:
+        return [about | {"remediation": None, **_spell(refusal), "gates": [], "plan": []}]
+    found = []
+    for remediation in chosen:
+        bare = case_for(episode, remediation, policy, now)
+        history = remember(episode, remediation, bare.host, bare.target)
+        case = replace(bare, history=history, standing=standing)
+        verdicts = [{"gate": gate.__name__, "objection": _objection(gate(case))} for gate in gates.GATES]
+        place = {"remediation": remediation.name, "host": case.host, "target": case.target}
+        rest = {"gates": verdicts, "plan": list(_plan(policy, case))}
+        found.append(about | place | _spell(gates.decide(case)) | rest)
+    return found
+
+
+def _spell(decision: Decision) -> dict[str, str]:
+    return {"decision": str(decision.verdict), "reason": decision.reason}
+
+
+def _objection(decision: Decision | None) -> str | None:
+    return None if decision is None else decision.reason
+
+
+def _plan(policy: Policy, case: Case) -> Iterator[dict[str, str]]:
+    """Say what each step would do; by the same code that would do it."""
+    if gates.decide(case, gates.CONFIGURED).verdict is not Verdict.RUN:
+        return
+    run = Run(0, case.remediation.name, case.host, case.target, RunState.QUEUED, 0, case.episode, episode_open=True)
+    workshop = Workshop(run, case.remediation, policy.settings.allow, Path("backups"), threading.Event())
+    for step in case.remediation.steps:
+        yield {"action": step.action, "plan": workshop.plan(step)}
+
+
+def as_episodes(notification: Notification, now: float) -> list[Episode]:
+    """Return the firing alerts of a notification as the episodes that they would be."""
+    return [
+        Episode(0, alert.identity, alert.labels, alert.annotations, alert.starts_at, now, now)
+        for alert in notification.alerts
+        if alert.status == "firing"
+    ]

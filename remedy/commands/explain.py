@@ -1,0 +1,62 @@
+"""`remedy explain`: why an alert would or would not be acted on, gate by gate."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from remedy.control.client import BridgeClient
+from remedy.control.options import AS_JSON, CONFIG
+
+
+@click.command()
+@click.argument("payload", type=click.File("rb"), required=False)
+@click.option("--offline", is_flag=True, help="Ask nobody: as if nothing were remembered and the alert fired.")
+@AS_JSON
+@CONFIG
+def command(payload: BinaryIO | None, file: Path, *, offline: bool, as_json: bool) -> None:
+    """Say which remediation each alert would get and what every gate says, changing nothing.
+
+    Without PAYLOAD: of everything that fires in the running bridge. PAYLOAD is a notification as Alertmanager sends it.
+
+    Example: remedy explain notification.json
+    """
+    body = payload.read() if payload else b""
+    if offline:
+        if payload is None:
+            raise click.UsageError("--offline needs a notification to explain")
+        found = _offline(file, body)
+    else:
+        found = BridgeClient(file).send("POST", "/api/v1/explain", body)["explanations"]
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n\n".join(_spell(each) for each in found) or "no alert fires")
+
+
+def _offline(file: Path, body: bytes) -> list[dict[str, Any]]:
+    from bridge.explanation import as_episodes, explain  # noqa: PLC0415 - only this way needs the bridge's libraries
+    from bridge.facts import History, Standing  # noqa: PLC0415
+    from bridge.loading import load_policy  # noqa: PLC0415
+    from bridge.payload import NotAPayloadError, parse_notification  # noqa: PLC0415
+
+    policy, now = load_policy(file, insecure=True), time.time()
+    try:
+        episodes = as_episodes(parse_notification(body), now)
+    except NotAPayloadError as error:
+        raise click.UsageError(f"this is no notification of Alertmanager: {error}") from None
+    return [
+        each
+        for episode in episodes
+        for each in explain(policy, episode, lambda *_: History(), Standing(), now)
+    ]  # fmt: skip
+
+
+def _spell(found: dict[str, Any]) -> str:
+    labels = ", ".join(f"{name}={value}" for name, value in found["labels"].items())
+    lines = [labels, f"  {found['remediation'] or 'no remediation'}: {found['decision']}: {found['reason']}"]
+    lines += [f"    {gate['gate']:<18} {gate['objection'] or 'passes'}" for gate in found["gates"]]
+    lines += [f"  would {step['plan']} ({step['action']})" for step in found["plan"]]
+    return "\n".join(lines)
