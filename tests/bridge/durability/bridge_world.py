@@ -15,7 +15,7 @@ from bridge.dispatcher import Dispatcher
 from bridge.facts import Episode, Standing
 from bridge.intake import Intake, Receipt
 from bridge.ledger.schema import decisions
-from bridge.ledger.store import Ledger
+from bridge.ledger.store import Ledger, LedgerError
 from bridge.metrics import Metrics
 from bridge.observer import NoObserver
 from bridge.payload import fingerprint, parse_notification
@@ -78,9 +78,13 @@ class MortalLedger(Ledger):
 
     lives: int | None = None
     after = False
+    full = False
+    """Whether its disk is full."""
 
     def write(self, work: Any) -> Any:
         """Write, or die."""
+        if self.full:
+            raise LedgerError("the ledger could not be written: database or disk is full")
         if self.lives is not None:
             self.lives -= 1
             if self.lives < 0:

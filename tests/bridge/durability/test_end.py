@@ -1,0 +1,106 @@
+"""How a bridge ends and another begins: SIGTERM with its grace, survivors of a kill, and two over one ledger."""
+
+import psutil
+import pytest
+
+from tests.bridge.durability.process import BridgeProcess, eventually
+
+
+def configuration(steps, grace):
+    return f"""
+limits: {{concurrent: 8, runs_per_hour: 1000, targets: {{max: 1000, window: 10m}}}}
+shutdown_grace: {grace}
+allow: {{commands: [/usr/bin/sleep, /usr/bin/mktemp]}}
+notifiers: {{record: {{kind: log}}}}
+remediations:
+  - name: patient
+    match: ['alertname="Down"']
+    steps: {steps}
+    verify: none
+    max_retries: 1
+    retry_delay: 1s
+    escalate: [{{after_attempts: 2, to: [record]}}]
+"""
+
+
+@pytest.fixture
+def started(tmp_path):
+    made = []
+
+    def start(steps, grace="20s"):
+        bridge = BridgeProcess(tmp_path, configuration(steps, grace))
+        made.append(bridge)
+        bridge.start()
+        return bridge
+
+    yield start
+    for bridge in made:
+        bridge.close()
+
+
+def steps_of(bridge):
+    return [(row["attempt"], row["position"], row["outcome"]) for row in bridge.rows("SELECT * FROM steps ORDER BY id")]
+
+
+def sleeping(bridge, seconds):
+    """Return the step's own process, once it is there."""
+    named = ["/usr/bin/sleep", str(seconds)]
+    found = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == named]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+def test_a_step_under_way_gets_the_grace_and_no_further_one_begins(started):
+    bridge = started('[{command: {argv: [/usr/bin/sleep, "1.21"]}}, {wait: {duration: 1ms}}]')
+    assert bridge.fire("web-1")
+    eventually(lambda: steps_of(bridge))
+    assert bridge.terminate() == 0
+    assert steps_of(bridge) == [(1, 0, "succeeded")]
+    bridge.start()
+    eventually(lambda: bridge.rows("SELECT 1 FROM runs WHERE outcome = 'unverified'"))
+    assert steps_of(bridge) == [(1, 0, "succeeded"), (1, 1, "succeeded")]
+
+
+def test_what_takes_longer_than_the_grace_is_interrupted_on_record_and_told(started):
+    bridge = started('[{command: {argv: [/usr/bin/sleep, "33.25"]}}]', grace="300ms")
+    assert bridge.fire("web-1")
+    child = eventually(lambda: sleeping(bridge, 33.25))
+    assert bridge.terminate() == 0
+    assert not child.is_running()
+    assert steps_of(bridge) == [(1, 0, "interrupted")]
+    bridge.start()
+    eventually(lambda: bridge.rows("SELECT 1 FROM runs WHERE outcome = 'interrupted'"))
+    assert bridge.rows("SELECT 1 FROM escalations")
+    assert len(steps_of(bridge)) == 1
+
+
+def test_what_is_idempotent_is_run_again_after_it_was_interrupted(started):
+    bridge = started("[{wait: {duration: 700ms}}]", grace="10ms")
+    assert bridge.fire("web-1")
+    eventually(lambda: steps_of(bridge))
+    assert bridge.terminate() == 0
+    bridge.start()
+    eventually(lambda: bridge.rows("SELECT 1 FROM runs WHERE outcome = 'unverified'"))
+    assert steps_of(bridge) == [(1, 0, "interrupted"), (2, 0, "succeeded")]
+
+
+def test_a_second_bridge_over_one_ledger_waits_and_takes_over(started, tmp_path):
+    first = started(f"[{{command: {{argv: [/usr/bin/mktemp, {tmp_path}/mark.XXXXXX]}}}}]")
+    second = BridgeProcess(
+        tmp_path,
+        configuration(f"[{{command: {{argv: [/usr/bin/mktemp, {tmp_path}/mark.XXXXXX]}}}}]", "1s"),
+        name="second.yml",
+    )
+    try:
+        second.start(ready=False)
+        assert second.ask("GET", "/-/ready")[0] == 503
+        assert not second.fire("web-1")
+        assert first.fire("web-2")
+        eventually(lambda: first.rows("SELECT 1 FROM runs WHERE outcome = 'unverified'"))
+        first.kill()
+        eventually(lambda: second.ask("GET", "/-/ready")[0] == 200)
+        assert second.fire("web-3")
+        eventually(lambda: len(second.rows("SELECT 1 FROM runs WHERE outcome = 'unverified'")) == 2)
+        assert len(list(tmp_path.glob("mark.*"))) == 2
+    finally:
+        second.close()

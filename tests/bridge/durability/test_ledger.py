@@ -1,0 +1,152 @@
+"""The ledger as a file: its versions, damage, its log, its rights, and those who write when it is closed."""
+
+import sqlite3
+import stat
+import threading
+
+import pytest
+from sqlalchemy import insert, select, text
+
+from bridge.ledger.schema import meta
+from bridge.ledger.store import Ledger, LedgerError
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "data" / "ledger.db"
+
+
+def opened(file, **more):
+    return Ledger(f"sqlite:///{file}", **more)
+
+
+def put(ledger, key, value="x"):
+    ledger.write(lambda c: c.execute(insert(meta).values(key=key, value=value)) and None)
+
+
+def keys(ledger):
+    with ledger.read() as connection:
+        return set(connection.scalars(select(meta.c.key)))
+
+
+def test_it_is_readable_by_its_owner_alone(file):
+    ledger = opened(file)
+    put(ledger, "a")
+    modes = {stat.S_IMODE(each.stat().st_mode) for each in file.parent.iterdir()}
+    ledger.close()
+    assert modes == {0o600}
+
+
+def test_migrations_run_once_in_order_and_all_or_nothing(file):
+    opened(file).close()
+    ran = []
+
+    def second(connection):
+        ran.append(2)
+        connection.execute(text("CREATE TABLE extra (a)"))
+
+    def third(connection):
+        ran.append(3)
+        connection.execute(text("INSERT INTO extra VALUES (1)"))
+
+    def broken(connection):
+        connection.execute(text("INSERT INTO nowhere VALUES (1)"))
+
+    with pytest.raises(LedgerError, match="no such table: nowhere"):
+        opened(file, migrations={2: second, 3: broken})
+    opened(file, migrations={2: second, 3: third}).close()
+    opened(file, migrations={2: second, 3: third}).close()
+    assert ran == [2, 2, 3]
+    with pytest.raises(LedgerError, match="of version 3, and this bridge knows versions up to 1 only"):
+        opened(file)
+
+
+def test_a_damaged_ledger_is_refused_with_what_to_do(file):
+    ledger = opened(file)
+    for number in range(500):
+        put(ledger, f"key {number}", "x" * 500)
+    ledger.close()
+    data = bytearray(file.read_bytes())
+    data[8192:60000] = b"\x55" * (60000 - 8192)
+    file.write_bytes(data)
+    with pytest.raises(LedgerError, match=r"ledger\.db cannot be used: .*(malformed|put a backup in its place)"):
+        opened(file)
+
+
+def test_what_is_no_database_is_refused(file):
+    file.parent.mkdir()
+    file.write_text("this is a text file, and a long one " * 100)
+    with pytest.raises(LedgerError, match="file is not a database"):
+        opened(file)
+
+
+def test_who_writes_when_it_is_closed_gets_an_error_and_does_not_wait(file):
+    ledger = opened(file)
+    ledger.close()
+    with pytest.raises(LedgerError, match="closed"):
+        put(ledger, "late")
+    ledger.close()
+
+
+def test_a_failing_work_undoes_itself_alone(file):
+    ledger = opened(file)
+    gate = threading.Event()
+
+    def fails(connection):
+        connection.execute(insert(meta).values(key="bad", value="x"))
+        raise ValueError("a mistake")
+
+    outcomes = []
+
+    def write(work):
+        try:
+            ledger.write(work)
+            outcomes.append("written")
+        except ValueError as error:
+            outcomes.append(str(error))
+
+    blocker = threading.Thread(target=write, args=(lambda _: gate.wait(10),))
+    blocker.start()
+    good = {"key": "good", "value": "x"}
+    others = [
+        threading.Thread(target=write, args=(work,))
+        for work in (fails, lambda c: c.execute(insert(meta).values(**good)))
+    ]
+    for thread in others:
+        thread.start()
+    gate.set()
+    for thread in (blocker, *others):
+        thread.join()
+    assert sorted(outcomes) == ["a mistake", "written", "written"]
+    assert "good" in keys(ledger)
+    assert "bad" not in keys(ledger)
+    ledger.close()
+
+
+def test_a_reader_sees_one_moment_however_long_it_reads(file):
+    ledger = opened(file)
+    with ledger.read() as connection:
+        before = connection.scalars(select(meta.c.key)).all()
+        put(ledger, "meanwhile")
+        assert connection.scalars(select(meta.c.key)).all() == before
+    assert "meanwhile" in keys(ledger)
+    ledger.close()
+
+
+def test_the_log_stays_small_and_is_gone_when_it_is_closed(file):
+    ledger = opened(file)
+    log = file.with_name(file.name + "-wal")
+    for number in range(40):
+        put(ledger, f"key {number}", "x" * 1_000_000)
+    put(ledger, "last")
+    assert log.stat().st_size < 20_000_000
+    ledger.close()
+    assert not log.exists()
+
+
+def test_only_one_connection_can_write(file):
+    ledger = opened(file)
+    with ledger.read() as connection, pytest.raises(Exception, match="readonly database"):
+        connection.execute(insert(meta).values(key="b", value="x"))
+    ledger.close()
+    assert sqlite3.connect(file).execute("PRAGMA integrity_check").fetchone() == ("ok",)

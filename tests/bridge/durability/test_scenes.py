@@ -1,0 +1,269 @@
+"""Single scenes: the clock jumps, a person forgets to approve, a file pauses everything, a fleet falls over at once."""
+
+import pytest
+
+from bridge.gates import Verdict
+from bridge.ledger import runs as runs_
+from bridge.ledger.schema import decisions, episodes, escalations, runs, steps
+from bridge.payload import fingerprint
+from tests.bridge.durability.bridge_world import World, opened
+
+DAY = 86400
+
+
+def labels(host="web-1", **more):
+    return {"alertname": "Down", "instance": f"{host}:9100", **more}
+
+
+def configuration(extra="", limits="limits: {concurrent: 4, runs_per_hour: 100, targets: {max: 50, window: 10m}}"):
+    return f"""
+    {limits}
+    alertmanagers: [{{url: "http://127.0.0.1:1"}}]
+    notifiers: {{record: {{kind: log}}}}
+    remediations:
+      - name: down
+        match: ['alertname="Down"']
+        steps: [{{wait: {{duration: 1ms}}}}]
+        verify: none
+        escalate: [{{after_attempts: 3, to: [record]}}]
+        {extra}
+    """
+
+
+@pytest.fixture
+def world(tmp_path, request):
+    with opened(tmp_path, configuration(*getattr(request, "param", ()))) as made:
+        yield made
+
+
+def told(world: World) -> list[str]:
+    return [row.level for row in world.rows(escalations)]
+
+
+def come_back(world: World, times: int, pause: float = 400) -> None:
+    for _ in range(times):
+        began = world.now
+        world.fire(labels(), began)
+        world.settle(2)
+        world.advance(10)
+        world.resolve(labels(), began)
+        world.advance(pause)
+
+
+@pytest.mark.parametrize("jump", [-DAY, -3600, -60])
+def test_no_hold_outlasts_its_configuration_after_the_clock_was_set_back(world, jump):
+    world.fire(labels(check="a"), world.now)
+    world.settle(2)
+    world.fire(labels(check="a", again="1"), world.now)
+    world.settle(2)
+    assert world.verdicts() == {"web-1": Verdict.COOLDOWN}
+    world.now += jump
+    for _ in range(31):
+        world.settle(2)
+        world.advance(10)
+    assert len(world.hand.touches) == 2
+
+
+def test_a_waiting_retry_is_not_put_off_by_a_clock_that_was_set_back_while_the_bridge_was_down(world):
+    world.hand.fails = True
+    world.fire(labels(), world.now)
+    world.settle(1)
+    world.end()
+    world.now -= DAY
+    world.begin()
+    world.advance(61)
+    world.settle(1)
+    assert len(world.hand.touches) == 2
+
+
+@pytest.mark.parametrize("jump", [-DAY, DAY])
+def test_a_jump_of_the_clock_starts_nothing_twice(world, jump):
+    for host in range(5):
+        world.fire(labels(f"web-{host}"), world.now)
+    world.round()
+    world.now += jump
+    for _ in range(5):
+        world.settle(1)
+        world.advance(7)
+    assert len(world.hand.touches) == len({touch.run for touch in world.hand.touches}) == 5
+
+
+@pytest.mark.parametrize("world", [("mode: approve\n        approve_within: 10m",)], indirect=True)
+def test_an_approval_that_nobody_gives_expires_and_people_hear_of_it(world):
+    world.fire(labels(), world.now)
+    world.settle(1)
+    assert world.verdicts() == {"web-1": Verdict.AWAITING_APPROVAL}
+    world.advance(599)
+    world.settle(1)
+    assert world.rows(runs)[0].outcome is None
+    world.advance(2)
+    world.settle(1)
+    assert (world.rows(runs)[0].outcome, world.verdicts()) == ("denied", {"web-1": Verdict.DENIED})
+    assert told(world) == ["after_attempts:3"]
+
+
+@pytest.mark.parametrize("world", [("mode: approve",)], indirect=True)
+def test_two_approved_runs_of_one_host_do_not_wait_for_each_other(world):
+    for check in "ab":
+        world.fire(labels(check=check), world.now)
+    world.settle(1)
+    for row in world.rows(runs):
+        world.write(lambda c, row=row: runs_.approve(c, row.id, world.now))
+    world.settle(3)
+    assert [row.outcome for row in world.rows(runs)] == ["unverified", "unverified"]
+
+
+@pytest.mark.parametrize("world", [("mode: approve",)], indirect=True)
+def test_an_approved_run_is_not_carried_out_once_its_alert_is_over(world):
+    began = world.now
+    world.fire(labels(), began)
+    world.settle(1)
+    world.write(lambda c: runs_.approve(c, 1, world.now))
+    world.advance(1)
+    world.resolve(labels(), began)
+    world.settle(3)
+    assert (world.hand.touches, world.rows(runs)[0].outcome) == ([], "cancelled")
+
+
+@pytest.mark.parametrize("world", [("mode: dry_run",)], indirect=True)
+def test_a_dry_run_that_a_crash_interrupted_stays_one(world):
+    world.fire(labels(), world.now)
+    world.round()
+    world.end()
+    world.begin()
+    world.settle(3)
+    assert (world.hand.touches, world.rows(runs)[0].outcome) == ([], "dry_run")
+
+
+def test_what_was_queued_at_a_crash_is_asked_about_again(world):
+    world.fire(labels(), world.now)
+    world.round()
+    world.end()
+    world.silenced.add(fingerprint(labels()))
+    world.begin()
+    world.settle(2)
+    assert (world.hand.touches, world.verdicts()) == ([], {"web-1": Verdict.SILENCED})
+    world.silenced.clear()
+    world.advance(6)
+    world.settle(2)
+    assert len(world.hand.touches) == 1
+
+
+def test_a_pause_file_beside_the_ledger_holds_everything_while_it_is_there(world):
+    file = world.folder / "PAUSE"
+    file.write_text("moving house\nsecond line\n")
+    world.fire(labels(), world.now)
+    world.settle(2)
+    (row,) = world.rows(decisions, decisions.c.current)
+    assert (row.decision, world.hand.touches) == (Verdict.PAUSED, [])
+    assert row.reason.endswith("PAUSE is there: moving house")
+    file.unlink()
+    world.settle(2)
+    assert len(world.hand.touches) == 1
+
+
+@pytest.mark.parametrize("world", [("flapping: {times: 3, within: 1h}\n        cooldown: 1s",)], indirect=True)
+def test_what_keeps_coming_back_is_told_once_and_then_held(world):
+    come_back(world, 3)
+    assert len(world.hand.touches) == 3
+    come_back(world, 3)
+    assert (len(world.hand.touches), told(world)) == (3, ["flapping"])
+    world.advance(3700)
+    come_back(world, 1)
+    assert len(world.hand.touches) == 4
+
+
+def test_stale_copies_are_no_returns(world):
+    began = world.now
+    world.fire(labels(), began)
+    world.settle(2)
+    world.advance(5)
+    world.resolve(labels(), began)
+    for _ in range(4):
+        world.fire(labels(), began)
+        world.active.clear()
+        world.settle(2)
+        assert world.rows(episodes)[-1].close_reason.startswith("the notification was stale")
+        world.advance(5)
+    world.advance(400)
+    world.fire(labels(), world.now)
+    world.settle(2)
+    assert len(world.hand.touches) == 2
+
+
+def test_a_real_return_with_the_old_start_is_acted_on_after_two_questions(world):
+    began = world.now
+    world.fire(labels(), began)
+    world.settle(2)
+    world.advance(400)
+    world.resolve(labels(), began)
+    world.fire(labels(), began)
+    world.settle(1)
+    (row,) = world.rows(decisions, decisions.c.current, decisions.c.decision == Verdict.NOT_FIRING)
+    assert row.reason.startswith("it was closed")
+    world.advance(14)
+    world.settle(1)
+    assert len(world.hand.touches) == 1
+    world.advance(2)
+    world.settle(2)
+    assert len(world.hand.touches) == 2
+
+
+def test_what_is_critical_and_not_begun_within_five_minutes_is_told(world):
+    world.answers = False
+    world.fire(labels(severity="critical"), world.now)
+    world.fire(labels("web-2", severity="warning"), world.now)
+    (world.folder / "PAUSE").touch()
+    for _ in range(12):
+        world.settle(1)
+        world.advance(31)
+    assert told(world) == ["no_first_step"]
+
+
+def test_a_storm_touches_no_more_hosts_than_allowed_and_tells_people_once(tmp_path):
+    limits = "limits: {concurrent: 4, runs_per_hour: 100, targets: {max: 5, window: 10m}}"
+    with opened(tmp_path, configuration(limits=limits)) as world:
+        storm = [labels(f"web-{number}") for number in range(2000)]
+        began = world.now
+        receipts = [world.fire(each, began) for each in storm]
+        assert sum(receipt.accepted for receipt in receipts) == len(storm)
+        for _ in range(10):
+            world.settle(1)
+            world.advance(0.1)
+        assert len({touch.host for touch in world.hand.touches}) == 5
+        assert told(world) == ["after_attempts:3"]
+        current = world.rows(decisions, decisions.c.current)
+        assert sum(row.decision == Verdict.BREAKER_OPEN for row in current) == len(storm) - 5
+
+
+def test_a_run_that_the_ledger_could_not_write_goes_on_when_it_can(world):
+    world.fire(labels(), world.now)
+    world.round()
+    world.ledger.full = True
+    world.work()
+    world.ledger.full = False
+    world.settle(4)
+    assert world.rows(runs)[0].outcome == "unverified"
+    assert len(world.hand.touches) == 1
+
+
+def test_the_delay_grows_with_every_attempt(tmp_path):
+    extra = "retry_delay: 60s\n        retry_backoff: 2\n        max_retries: 2"
+    with opened(tmp_path, configuration(extra)) as world:
+        world.hand.fails = True
+        began = world.now
+        world.fire(labels(), began)
+        for _ in range(300):
+            world.settle(1)
+            world.advance(1)
+        assert [round(touch.at - began) for touch in world.hand.touches] == [0, 60, 180]
+
+
+def test_an_old_record_is_forgotten_and_a_young_one_kept(world):
+    come_back(world, 1)
+    world.advance(90 * DAY)
+    come_back(world, 1, pause=31)
+    world.settle(1)
+    kept = world.rows(episodes)
+    assert [row.id for row in kept] == [2]
+    assert {row.run_id for row in world.rows(steps)} == {row.id for row in world.rows(runs)} == {2}
