@@ -12,6 +12,8 @@ Span = tuple[int, int]
 """Where a line starts and ends in its block, without its newline."""
 Hits = Mapping[int, list[Span]]
 """For each pattern by its index: the lines that it matches, each once, in order."""
+_NEAR = 24
+"""Bytes; any number gives the same result."""
 
 
 class Engine(Protocol):
@@ -29,17 +31,20 @@ class Confirmer:
 
     def confirmed(self, block: bytes, index: int, places: Iterable[int]) -> list[Span]:
         """Return the lines on which one of `places` lies and which the pattern matches; places come in order."""
-        search, newline = self._searches[index], block.find
+        search, find, rfind = self._searches[index], block.find, block.rfind
         found: list[Span] = []
         end = -1
         for place in places:
             if place <= end:
                 continue  # the same line again
-            start = block.rfind(b"\n", 0, place) + 1
-            end = newline(b"\n", place)
+            start = rfind(b"\n", 0, place) + 1
+            end = find(b"\n", place)
             if end < 0:
                 end = len(block)
-            if search(block[start:end]):
+            line = block[start:end]
+            # Most matches begin shortly before where they were seen: there first, then in the whole line.
+            near = place - start - _NEAR
+            if (near > 0 and search(line, near)) or search(line):
                 found.append((start, end))
         return found
 

@@ -34,6 +34,11 @@ class RunningExporter:
     ) -> None:
         self.stop(signal.SIGTERM)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         argv = [sys.executable, "-m", "remedy", "exporter", "--config", str(self.file)]
         self._process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, start_new_session=True)

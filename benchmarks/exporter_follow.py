@@ -1,0 +1,64 @@
+"""What following a log costs: processor time and lag while it is written at a steady rate.
+
+python benchmarks/exporter_follow.py [--rate 2] [--rate 20] [--seconds 10]
+"""
+
+import argparse
+import itertools
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from benchmarks.logs_generate import lines
+from tests.exporters.running import RunningExporter
+
+_TICK = 0.05
+
+
+def follow(rate: float, seconds: float) -> str:
+    """Write `rate` MB/s for some seconds and say what the exporter used of one core, and how far it was behind."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "app.log"
+        log.touch()
+        made = list(itertools.islice(lines(1, 0.01), 20_000))
+        chunks = itertools.cycle([b"".join(made[start : start + 500]) for start in range(0, len(made), 500)])
+        exporter = RunningExporter(Path(folder), {"log_sources": [{"name": "app", "path": str(log)}]})
+        exporter.start()
+        try:
+            family = [psutil.Process(exporter.pid), *psutil.Process(exporter.pid).children()]
+            before, written = _used(family), 0
+            begun = time.monotonic()
+            with log.open("ab", buffering=0) as out:
+                while (passed := time.monotonic() - begun) < seconds:
+                    while written < rate * 1e6 * passed:
+                        written += out.write(next(chunks))
+                    time.sleep(_TICK)
+            used = _used(family) - before
+            lag = exporter.metric("log_source_lag_bytes") or 0
+            while (exporter.metric("log_source_read_bytes_total") or 0) < written:
+                time.sleep(_TICK)
+            after = time.monotonic() - begun - passed
+            pss = sum(process.memory_full_info().pss for process in family)
+        finally:
+            exporter.stop(signal.SIGTERM)
+    return f"{rate:g} MB/s: {100 * used / passed:.2f} % of a core, lag {lag / 1e6:.2f} MB, level after {after:.2f} s, PSS {pss / 1e6:.0f} MB"
+
+
+def _used(family: list[psutil.Process]) -> float:
+    return sum(times.user + times.system for times in (process.cpu_times() for process in family))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rate", type=float, action="append", help="MB/s; may be given several times")
+    parser.add_argument("--seconds", type=float, default=10)
+    chosen = parser.parse_args()
+    for rate in chosen.rate or [2, 20]:
+        print(follow(rate, chosen.seconds))
+
+
+if __name__ == "__main__":
+    main()
