@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bridge.actions.base import Allow, StepError, StepRefusedError, StepTimeoutError
+from bridge.actions.host.sweep import Bounds, sweep
 from bridge.actions.old_file_cleanup import OldFileCleanup
 from bridge.actions.temp_file_cleanup import TempFileCleanup
 from tests.bridge.actions.conftest import MakeContext
@@ -172,9 +173,26 @@ def test_folders_switched_for_symlinks_meanwhile(home: Path, make_context: MakeC
     assert len(below(outside)) == 400
 
 
+def test_a_folder_switched_between_look_and_deletion(home: Path, make_context: MakeContext) -> None:
+    """Hard links to the same files lie behind the symlink, so that nothing but the way to them differs."""
+    root, outside = home / "root", home / "outside"
+    file = put(root / "sub" / "old")
+    outside.mkdir()
+    (outside / "old").hardlink_to(file)
+    context = make_context(Allow(roots=(root,)))
+    found = OldFileCleanup(directories=(root,), days=7)._oldest(context)
+    (root / "sub").rename(root / "aside")
+    (root / "sub").symlink_to(outside)
+    done = sweep(found, Bounds(10, 2**40), context)
+    assert (done.files, done.failed) == (0, 1)
+    assert below(outside) == {"old"}
+    assert "is a symlink" in context.output.text()
+
+
 MOUNT = """
 import pathlib, subprocess, sys, threading, time
 from bridge.actions.base import Allow, StepContext, StepRefusedError
+from bridge.actions.host.sweep import Bounds, sweep
 from bridge.actions.old_file_cleanup import OldFileCleanup
 home = pathlib.Path(sys.argv[1])
 subprocess.run(["mount", "--bind", home / "outside", home / "root" / "mounted"], check=True)
@@ -214,8 +232,6 @@ def test_a_file_changed_since_it_was_seen_stays(home: Path, make_context: MakeCo
     found = action._oldest(context)
     files[1].unlink()
     put(files[1], days=0)
-    from bridge.actions.host.sweep import Bounds, sweep
-
     done = sweep(found, Bounds(10, 2**40), context)
     assert (done.files, done.failed) == (2, 1)
     assert "changed since it was seen" in context.output.text()
