@@ -49,20 +49,18 @@ class Engine:
         """For the docker commands that are meant for it."""
         return {**os.environ, "PATH": search_path(), "DOCKER_HOST": f"unix://{self.socket}"}
 
-    def docker(self, *arguments: str, text: str | None = None, timeout: float = 300) -> str:
+    def docker(self, *arguments: str, timeout: float = 300) -> str:
         """Run a docker command and return what it prints."""
-        return run(["docker", *arguments], self.environment, text=text, timeout=timeout)
+        return run(["docker", *arguments], self.environment, timeout=timeout)
 
     def inside(self, argv: Sequence[str], *, timeout: float = 60) -> "subprocess.CompletedProcess[str]":
         """Run a program of this machine on the engine's network."""
         enter = ["nsenter", f"--target={_first_process(self.unshare)}", "--net", "--", *argv]
         return subprocess.run(enter, capture_output=True, text=True, timeout=timeout, check=False)
 
-    def fetch(
-        self, url: str, *, method: str = "GET", body: str = "", headers: Mapping[str, str] | None = None
-    ) -> tuple[int, str]:
+    def fetch(self, url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None) -> tuple[int, str]:
         """Send an HTTP request on the engine's network; status 0 and the reason if nobody answers."""
-        done = self.inside([sys.executable, "-c", _FETCH, method, url, body, *map(": ".join, (headers or {}).items())])
+        done = self.inside([sys.executable, "-c", _FETCH, method, url, *map(": ".join, (headers or {}).items())])
         assert done.returncode == 0, done.stderr
         status, _, text = done.stdout.partition("\n")
         return int(status), text
@@ -72,12 +70,12 @@ _FETCH = """
 import sys
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
-method, url, body, *headers = sys.argv[1:]
+method, url, *headers = sys.argv[1:]
 parts = urlsplit(url)
 connection = HTTPConnection(parts.hostname, parts.port, timeout=10)
 try:
     path = parts.path + ("?" + parts.query if parts.query else "")
-    connection.request(method, path, body or None, dict(header.split(": ", 1) for header in headers))
+    connection.request(method, path, headers=dict(header.split(": ", 1) for header in headers))
     answer = connection.getresponse()
     print(answer.status, answer.read().decode(), sep="\\n", end="")
 except OSError as error:
@@ -89,14 +87,11 @@ def run(
     argv: Sequence[str],
     env: Mapping[str, str],
     *,
-    text: str | None = None,
     cwd: Path | None = None,
     timeout: float = 300,
 ) -> str:
     """Run a command; what it printed is in the failure, or else returned."""
-    done = subprocess.run(
-        argv, env=dict(env), input=text, capture_output=True, text=True, timeout=timeout, cwd=cwd, check=False
-    )
+    done = subprocess.run(argv, env=dict(env), capture_output=True, text=True, timeout=timeout, cwd=cwd, check=False)
     assert done.returncode == 0, f"{argv}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
