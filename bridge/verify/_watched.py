@@ -13,8 +13,8 @@ _OF_THE_RULE = ("alertname", "severity")
 """Labels that rules set, whatever the series has."""
 
 
-def scraped(scene: Scene) -> Finding | None:
-    """Say why nothing was scraped since the last step, or None where all that the alert may come from was."""
+def scraped(scene: Scene) -> Finding | float:
+    """Return when all that the alert may come from was scraped last, or why that was not since the last step."""
     where = labels_of(scene, "job", "instance")
     if not where:
         return Finding(
@@ -27,18 +27,18 @@ def scraped(scene: Scene) -> Finding | None:
         return Finding(Evidence.NO_EVIDENCE, "what the alert watches was not scraped since the last step")
     if any(sample.value == 0 for sample in fresh):
         return Finding(Evidence.NO_EVIDENCE, "what the alert watches cannot be scraped (up = 0)")
-    return None
+    return min(sample.at for sample in fresh)
 
 
-def present(scene: Scene, view: RuleView) -> Finding | None:
-    """Say which series of the rule is gone, or None where all are there: a series that is gone clears every alert."""
+def present(scene: Scene, view: RuleView, scrape: float) -> Finding | None:
+    """Say which series of the rule was not in that scrape any more, if any: one that is gone clears every alert."""
     missing: list[str] = []
     for expression in view.expressions:
         sides = alternatives(expression)
         if not sides:
             why = f"it cannot be told which series {scene.labels.get('alertname')} watches (use verify: {{query: …}})"
             return Finding(Evidence.UNPROVABLE, why)
-        gone = [[name for name in sorted(side) if not _is_there(scene, name)] for side in sides]
+        gone = [[name for name in sorted(side) if not _is_there(scene, name, scrape)] for side in sides]
         least: list[str] = min(gone, key=len)
         missing += least
     if missing:
@@ -56,8 +56,8 @@ def labels_of(scene: Scene, *names: str) -> dict[str, str]:
     return {name: scene.labels[name] for name in names if scene.labels.get(name)}
 
 
-def _is_there(scene: Scene, metric: str) -> bool:
+def _is_there(scene: Scene, metric: str, scrape: float) -> bool:
     where = labels_of(scene, "instance") or labels_of(scene, "job")
     wanted = {name: value for name, value in scene.labels.items() if name not in _OF_THE_RULE}
     found = scene.observer.series(metric, where)
-    return any(sample.at > scene.since and agree(sample.labels, wanted) for sample in found)
+    return any(sample.at >= scrape and agree(sample.labels, wanted) for sample in found)

@@ -37,7 +37,16 @@ def _look(scene: Scene) -> Finding:
     view = scene.observer.rule(name)
     if view is None:
         return Finding(Evidence.NO_EVIDENCE, f"Prometheus has no alerting rule named {name}")
-    return _cleared(scene, view, name) or scraped(scene) or _proof(scene, view)
+    doubt = _cleared(scene, view, name)
+    if doubt is not None:
+        return doubt
+    scrape = scraped(scene)
+    if isinstance(scrape, Finding):
+        return scrape
+    if "check" in scene.labels:
+        return _checked(scene)
+    cleared = Finding(Evidence.HEALED, "the rule was evaluated since, and the alert has cleared")
+    return present(scene, view, scrape) or cleared
 
 
 def _cleared(scene: Scene, view: RuleView, name: str) -> Finding | None:
@@ -48,12 +57,6 @@ def _cleared(scene: Scene, view: RuleView, name: str) -> Finding | None:
     if view.evaluated_at <= scene.since:
         return Finding(Evidence.NO_EVIDENCE, "the rule was not evaluated since the last step")
     return None
-
-
-def _proof(scene: Scene, view: RuleView) -> Finding:
-    if "check" in scene.labels:
-        return _checked(scene)
-    return present(scene, view) or Finding(Evidence.HEALED, "the rule was evaluated since, and the alert has cleared")
 
 
 def _checked(scene: Scene) -> Finding:

@@ -38,7 +38,8 @@ class QuietFor(Verification):
         first: _Reading | None = None
         while True:
             try:
-                reading = scraped(scene) or _read(scene)
+                scrape = scraped(scene)
+                reading = scrape if isinstance(scrape, Finding) else _read(scene, scrape)
             except ObserverError as error:
                 yield unanswered(error)
                 continue
@@ -59,15 +60,15 @@ class QuietFor(Verification):
         return Finding(Evidence.NOT_HEALED, f"quiet for {quiet:.0f} s of {format_duration(self.quiet_for)}")
 
 
-def _read(scene: Scene) -> _Reading | Finding:
+def _read(scene: Scene, scrape: float) -> _Reading | Finding:
     """Return what was counted, or why that shows nothing."""
     where = labels_of(scene, "source", "instance")
     counters = scene.observer.series("log_pattern_matches_total", where | labels_of(scene, "pattern"))
     if not counters:
         return Finding(Evidence.NO_EVIDENCE, f"nothing counts the pattern {scene.labels.get('pattern', '')!r}")
     oldest = min(sample.at for sample in counters)
-    if oldest <= scene.since:
-        return Finding(Evidence.NO_EVIDENCE, "the counter was not read since the last step")
+    if oldest < scrape:
+        return Finding(Evidence.NO_EVIDENCE, "the counter was not in the last scrape")
     lag = scene.observer.series("log_source_lag_bytes", where)
     if not lag or any(sample.value > 0 for sample in lag):
         return Finding(Evidence.NO_EVIDENCE, "the exporter has not read the log to its end yet")

@@ -111,7 +111,7 @@ def test_a_counter_from_before_the_last_step_says_nothing() -> None:
     log = Log()
     log.after(0)
     log.world.set("log_pattern_matches_total", 3, OLDER, **LINES)
-    assert next(log.looks).reason == "the counter was not read since the last step"
+    assert next(log.looks).reason == "the counter was not in the last scrape"
 
 
 @pytest.mark.parametrize(
