@@ -44,7 +44,8 @@ def follow(rate: float, seconds: float) -> str:
             pss = sum(process.memory_full_info().pss for process in family)
         finally:
             exporter.stop(signal.SIGTERM)
-    return f"{rate:g} MB/s: {100 * used / passed:.2f} % of a core, lag {lag / 1e6:.2f} MB, level after {after:.2f} s, PSS {pss / 1e6:.0f} MB"
+    cost = f"{100 * used / passed:.2f} % of a core, PSS {pss / 1e6:.0f} MB"
+    return f"{rate:g} MB/s: {cost}, lag {lag / 1e6:.2f} MB, level {after:.2f} s after the last line"
 
 
 def _used(family: list[psutil.Process]) -> float:

@@ -54,9 +54,8 @@ def measure(exporter: RunningExporter, scrapes: int) -> None:
             time.sleep(0.02)
     p99 = statistics.quantiles(took, n=100)[98]
     pss = sum(process.memory_full_info().pss for process in family)
-    print(
-        f"scrape of {size / 1000:.0f} kB: median {statistics.median(took):.0f} ms, p99 {p99:.0f} ms; PSS {pss / 1e6:.0f} MB"
-    )
+    times = f"median {statistics.median(took):.0f} ms, p99 {p99:.0f} ms"
+    print(f"scrape of {size / 1000:.0f} kB: {times}; PSS {pss / 1e6:.0f} MB")
 
 
 def _used(family: list[psutil.Process]) -> float:

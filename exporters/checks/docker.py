@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from exporters.checks.base import Check, CheckContext, CheckResult, Status
+from exporters.checks.base import Check, CheckContext, CheckError, CheckResult, Status
 from remedy.config.extras import require
 
 _NANO = 1e9
@@ -35,7 +35,10 @@ class Docker(Check):
     def run(self, context: CheckContext) -> CheckResult:
         docker: Any = require("docker", "docker")
         options = {"timeout": context.remaining()}
-        client = docker.DockerClient(base_url=self.url, **options) if self.url else docker.from_env(**options)
+        try:
+            client = docker.DockerClient(base_url=self.url, **options) if self.url else docker.from_env(**options)
+        except docker.errors.DockerException as error:
+            raise CheckError(f"Docker cannot be reached: {error}") from None
         try:
             found = {item.name: item for item in client.containers.list(all=True)}
             seen = {name: item for name, item in found.items() if not self.containers or name in self.containers}
