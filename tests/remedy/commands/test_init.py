@@ -32,7 +32,7 @@ def prometheus(tmp_path_factory):
             try:
                 if requests.get(f"{url}/-/ready", timeout=2).ok:
                     break
-            except requests.ConnectionError:
+            except requests.RequestException:
                 time.sleep(0.05)
         yield url
     finally:

@@ -89,7 +89,7 @@ def served(argv: list[str], folder: Path, port: int, **environment: str):
             try:
                 if requests.get(f"http://127.0.0.1:{port}/-/ready", timeout=2).ok:
                     break
-            except requests.ConnectionError:
+            except requests.RequestException:
                 time.sleep(0.05)
         assert process.poll() is None, process.stderr.read()
         yield Running(folder, port)
