@@ -137,11 +137,9 @@ def _unsafe_folder(file: Path, allow: Allow) -> str | None:
     """Say why a file is in no fit place, or None.
 
     Its folder must be an allowed one, or one where only root and we may write; and nobody else may switch that folder
-    for another one.
+    for another one. One that is missing (below /run, before the first start) is judged by those above it.
     """
-    if not file.parent.is_dir():
-        return f"'{file.parent}' is not a folder"
     free = place_refusal(file.parent, allow) is None
-    folders = file.parent.parents if free else file.parents
+    folders = [folder for folder in (file.parent.parents if free else file.parents) if folder.is_dir()]
     unsafe = next((why for folder in folders if (why := others_may_write(folder))), None)
     return unsafe and f"'{file}' could be switched for something else: {unsafe}"

@@ -251,6 +251,13 @@ def test_files_where_others_write_are_refused(service: Service, context: StepCon
     assert not list(service.action().refusals(allowed))
 
 
+def test_a_folder_that_is_not_there_yet_is_no_refusal(service: Service, context: StepContext) -> None:
+    service.pid_file.parent.rmdir()
+    assert not list(service.action().refusals(context.allow))
+    with pytest.raises(StepError, match="could not be started: .*No such file"):
+        service.action().run(context)
+
+
 def test_it_runs_as_another_user(service: Service, make_context: MakeContext, make_script: MakeScript) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
