@@ -254,7 +254,7 @@ def test_files_where_others_write_are_refused(service: Service, context: StepCon
 def test_a_folder_that_is_not_there_yet_is_no_refusal(service: Service, context: StepContext) -> None:
     service.pid_file.parent.rmdir()
     assert not list(service.action().refusals(context.allow))
-    with pytest.raises(StepError, match="could not be started: .*No such file"):
+    with pytest.raises(StepError, match=r"could not be started: .*No such file"):
         service.action().run(context)
 
 
