@@ -23,13 +23,11 @@ from bridge.ledger.histories import Histories
 from bridge.ledger.store import Ledger, LedgerError
 from bridge.lock import LedgerLock
 from bridge.metrics import Metrics, State, StateCollector
-from bridge.observer import NoObserver, Observer
+from bridge.observer import Observer
+from bridge.others import Others
 from bridge.payload import Notification
-from bridge.peers import PeerClient
 from bridge.policy import Policy, Remediation
-from bridge.prometheus import PrometheusObserver
 from bridge.runner import Runner
-from bridge.standing import Standings
 
 _LOCK_SECONDS = 0.2
 _THREADS = 256
@@ -45,7 +43,7 @@ class _Parts:
     """What exists while the lock is held."""
 
     ledger: Ledger
-    standings: Standings
+    others: Others
     dispatcher: Dispatcher
     delivery: Delivery
 
@@ -130,7 +128,7 @@ class Bridge:
                 fires = [episode for episode, _ in episodes.in_state(connection, EpisodeState.OPEN)]
             else:
                 fires = as_episodes(notification, now)
-            standings = parts.standings.ask(fires) if fires else {}
+            standings = parts.others.ask(fires) if fires else {}
 
             def remember(episode: Episode, remediation: Remediation, host: str, target: str) -> History:
                 candidate = Candidate(0, episode, remediation.name, host, target, "", now, 0)
@@ -160,6 +158,7 @@ class Bridge:
         self.metrics.expect(policy.remediations)
         self.metrics.reload_successful.set(1)
         if self._parts is not None:
+            self._parts.others.adopt(policy.settings)
             receipt = self._parts.ledger.write(lambda c: Intake(c, policy, self._clock()).decide_again())
             self.metrics.count(receipt.decided, receipt.ended)
             self._parts.dispatcher.wake()
@@ -177,7 +176,7 @@ class Bridge:
         if parts is not None:
             parts.dispatcher.stop(self.policy.settings.shutdown_grace.total_seconds())
             parts.delivery.stop()
-            parts.standings.close()
+            parts.others.close()
             parts.ledger.close()
         self._lock.release()
 
@@ -208,12 +207,10 @@ class Bridge:
         settings = self.policy.settings
         if (warning := sqlite.warning()) is not None:
             self._log.warning("the version of SQLite", reason=warning)
-        prometheus = PeerClient(settings.prometheus) if settings.prometheus else None
-        observer = self._given_observer or (PrometheusObserver(prometheus) if prometheus else None)
-        standings = Standings(observer, [PeerClient(peer) for peer in settings.alertmanagers], self._clock)
+        others = Others(settings, self._given_observer, self._clock)
         runner = Runner(
             ledger,
-            observer or NoObserver(),
+            others,
             self.metrics,
             token=uuid.uuid4().hex,
             backups=self.policy.ledger_file.parent / "backups",
@@ -222,7 +219,7 @@ class Bridge:
         dispatcher = Dispatcher(
             ledger,
             lambda: self.policy,
-            standings.ask,
+            others.ask,
             runner,
             self.metrics,
             pool=ThreadPoolExecutor(_THREADS, "run"),
@@ -232,7 +229,7 @@ class Bridge:
         dispatcher.recover()
         dispatcher.start()
         delivery.start()
-        return _Parts(ledger, standings, dispatcher, delivery)
+        return _Parts(ledger, others, dispatcher, delivery)
 
     def _open_parts(self) -> _Parts:
         if self._parts is None:

@@ -13,11 +13,12 @@ from bridge.observer import Observer
 from bridge.policy import Policy
 from bridge.web.access import Access, Role
 from bridge.web.app import make_app
+from bridge.web.guard import Guard
 from remedy.config.problems import ConfigError, Problem
 from remedy.web.auth import TokenFile, Users, refuse_open, token_problems
 from remedy.web.hosts import HostCheck
 from remedy.web.serve import Listen
-from remedy.web.webconfig import WebConfig, read_web_config
+from remedy.web.webconfig import ClientAuth, WebConfig, read_web_config
 
 _LONGEST_SOCKET = 107
 """Bytes that the path of a local socket may have (unix(7), less the ending zero)."""
@@ -36,9 +37,9 @@ class BridgeService:
         policy = load_policy(file, insecure=insecure)
         registry = CollectorRegistry()
         self.bridge = Bridge(policy, registry, observer=observer)
-        web = policy.settings.web
-        hosts = HostCheck([web.listen], web.external_hosts)
-        self._app = make_app(self.bridge, registry, access_of(policy, insecure=insecure), hosts, self._adopt)
+        access = access_of(policy, insecure=insecure)
+        self._guard = Guard(access, _hosts_of(policy), self.bridge.metrics)
+        self._app = make_app(self.bridge, registry, self._guard, self._adopt)
 
     @property
     def wsgi(self) -> Flask:
@@ -70,10 +71,18 @@ class BridgeService:
     def _adopt(self) -> None:
         try:
             policy = load_policy(self._file, insecure=self._insecure)
+            access = access_of(policy, insecure=self._insecure)
+            listen_of(policy, insecure=self._insecure)
         except ConfigError:
             self.bridge.refused()
             raise
+        self._guard.adopt(access, _hosts_of(policy))
         self.bridge.adopt(policy)
+
+
+def _hosts_of(policy: Policy) -> HostCheck:
+    web = policy.settings.web
+    return HostCheck([web.listen], web.external_hosts)
 
 
 def listen_of(policy: Policy, *, insecure: bool = False) -> Listen:
@@ -112,10 +121,11 @@ def access_of(policy: Policy, *, insecure: bool = False) -> Access:
     token = policy.settings.web.bearer_token_file
     if token is not None and (problems := token_problems(token, insecure=insecure)):
         raise ConfigError(problems)
+    tls = config.tls_server_config
     return Access(
         [TokenFile(token, Role.SENDER)] if token else [],
         Users(config.basic_auth_users, Role.OPERATOR) if config.basic_auth_users else None,
-        certificates=config.tls_server_config is not None,
+        certificates=tls is not None and tls.client_auth_type is not ClientAuth.NONE,
     )
 
 

@@ -8,7 +8,6 @@ from werkzeug.exceptions import HTTPException
 
 from bridge.core import Bridge, NotReadyError
 from bridge.ledger.store import LedgerError
-from bridge.web.access import Access
 from bridge.web.approvals import approvals_blueprint
 from bridge.web.controls import controls_blueprint
 from bridge.web.explain import explain_blueprint
@@ -17,22 +16,19 @@ from bridge.web.machinery import machinery_blueprint
 from bridge.web.page import page_blueprint
 from bridge.web.record import record_blueprint
 from bridge.web.webhook import webhook_blueprint
-from remedy.web.hosts import HostCheck
 
 MAX_BODY = 32 * 1024 * 1024
 """Bytes: 10,000 real alerts are 6 MB."""
 
 
-def make_app(
-    bridge: Bridge, registry: CollectorRegistry, access: Access, hosts: HostCheck, reload: Callable[[], None]
-) -> Flask:
+def make_app(bridge: Bridge, registry: CollectorRegistry, guard: Guard, reload: Callable[[], None]) -> Flask:
     """Make the application; `reload` reads the configuration anew, or raises `ConfigError`."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.register_error_handler(HTTPException, lambda error: refusal(error.code or 500, error.description or error.name))
     app.register_error_handler(NotReadyError, lambda error: refusal(503, str(error)))
     app.register_error_handler(LedgerError, lambda error: refusal(503, str(error)))
-    app.before_request(Guard(access, hosts, bridge.metrics).look)
+    app.before_request(guard.look)
     app.register_blueprint(machinery_blueprint(bridge, registry, reload))
     for make in _PARTS:
         app.register_blueprint(make(bridge))

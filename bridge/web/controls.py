@@ -1,6 +1,6 @@
 """What operators change for everybody: pause, resume, reset a breaker."""
 
-from typing import Any
+from typing import TypeVar
 
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,6 +11,9 @@ from bridge.core import Bridge
 from bridge.gates import Verdict
 from bridge.ledger import controls, decisions
 from remedy.config.durations import Duration
+from remedy.config.problems import did_you_mean
+
+Body = TypeVar("Body", bound=BaseModel)
 
 
 class _Pause(BaseModel):
@@ -21,17 +24,26 @@ class _Pause(BaseModel):
     remediation: str = ""
 
 
+class _Reset(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    remediation: str | None = None
+
+
 def controls_blueprint(bridge: Bridge) -> Blueprint:
     """Make the routes."""
     routes = Blueprint("controls", __name__, url_prefix="/api/v1")
 
+    def known(name: str | None) -> None:
+        """Refuse a name that nothing has: a pause of nothing would look like one."""
+        names = [remediation.name for remediation in bridge.policy.remediations]
+        if name and name not in names:
+            raise NotFound(f"there is no remediation '{name}'{did_you_mean(name, names)}")
+
     @routes.put("/pause")
     def pause() -> Response:
-        try:
-            wanted = _Pause.model_validate(_body())
-        except ValidationError as invalid:
-            first = invalid.errors()[0]
-            raise BadRequest(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        wanted = _body(_Pause)
+        known(wanted.remediation)
         now = bridge.now()
         until = None if wanted.duration is None else now + wanted.duration.total_seconds()
 
@@ -51,26 +63,33 @@ def controls_blueprint(bridge: Bridge) -> Blueprint:
             return controls.clear_pause(connection, remediation)
 
         if not bridge.change(work):
+            known(remediation)
             raise NotFound("nothing is paused")
         return jsonify({"status": "resumed", "remediation": remediation or None})
 
     @routes.post("/breaker/reset")
     def reset() -> Response:
-        remediation, closed = _body().get("remediation"), list[str]()
+        remediation, closed = _body(_Reset).remediation, list[str]()
 
         def work(connection: Connection) -> bool:
             closed.extend(controls.reset_breaker(connection, remediation))
             decisions.wake(connection, [Verdict.BREAKER_OPEN], bridge.now())
             return bool(closed)
 
-        bridge.change(work)
+        if not bridge.change(work):
+            known(remediation)
         return jsonify({"status": "reset", "remediations": closed})
 
     return routes
 
 
-def _body() -> dict[str, Any]:
+def _body(model: type[Body]) -> Body:
     data = request.get_json(silent=True) if request.data else {}
     if not isinstance(data, dict):
-        raise BadRequest("the body is a JSON object")
-    return data
+        raise BadRequest("the body is a JSON object, sent as application/json")
+    try:
+        return model.model_validate(data)
+    except ValidationError as invalid:
+        first = invalid.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BadRequest(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None

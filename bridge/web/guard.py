@@ -10,10 +10,18 @@ _OPEN = ("/metrics", "/-/healthy", "/-/ready")
 
 
 class Guard:
-    """Lets a request pass or refuses it; afterwards `g.may_see_output` tells whether an operator sent it."""
+    """Lets a request pass or refuses it.
+
+    Afterwards `g.may_see_output` tells whether an operator sent it, and `g.who` who that was.
+    """
 
     def __init__(self, access: Access, hosts: HostCheck, metrics: Metrics) -> None:
-        self._access, self._hosts, self._metrics = access, hosts, metrics
+        self._metrics = metrics
+        self.adopt(access, hosts)
+
+    def adopt(self, access: Access, hosts: HostCheck) -> None:
+        """Go by other credentials and names from now on."""
+        self._access, self._hosts = access, hosts
 
     def look(self) -> Response | None:
         """Return a refusal, or None."""
@@ -23,6 +31,7 @@ class Guard:
         if wants is Wants.CHANGE and crosses_sites(request.headers):
             return refusal(403, "a page of another site sent this")
         identity, peer = self._access.identify(request.headers, request.environ)
+        g.who = f"{identity.name} ({identity.proof})" if identity else "nobody known"
         g.may_see_output = self._access.allows(Wants.CHANGE, identity, peer)
         if self._access.allows(wants, identity, peer):
             return None

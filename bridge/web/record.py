@@ -10,6 +10,8 @@ from bridge.ledger import pages
 
 _DIGITS = 15
 """So long may a number be: it fits any integer column."""
+RUN_ID = f"<int(max={10**_DIGITS - 1}):run_id>"
+"""A run in a route."""
 
 
 def record_blueprint(bridge: Bridge) -> Blueprint:
@@ -21,7 +23,7 @@ def record_blueprint(bridge: Bridge) -> Blueprint:
         with bridge.ledger.read() as connection:
             return jsonify({"runs": pages.run_page(connection, **_place(), **_filters())})
 
-    @routes.get("/runs/<int:run_id>")
+    @routes.get(f"/runs/{RUN_ID}")
     def run(run_id: int) -> Response:
         with bridge.ledger.read() as connection:
             found = pages.run(connection, run_id)

@@ -1,0 +1,75 @@
+"""Whom the bridge asks: the Prometheus and the Alertmanagers of the configuration in use, exchanged at a reload."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bridge.config import Settings
+from bridge.facts import Episode, Standing
+from bridge.observer import NoObserver, Observer, RuleView, Sample
+from bridge.peers import PeerClient
+from bridge.prometheus import PrometheusObserver
+from bridge.standing import Standings
+
+
+@dataclass(frozen=True)
+class _Asked:
+    observer: Observer
+    standings: Standings
+    clients: tuple[PeerClient, ...]
+
+    def close(self) -> None:
+        self.standings.close()
+        for client in self.clients:
+            client.close()
+
+
+class Others:
+    """Asks how alerts stand, and is the `Observer` for verification."""
+
+    def __init__(self, settings: Settings, given: Observer | None, clock: Callable[[], float]) -> None:
+        """Take the configuration; `given` stands in for its Prometheus."""
+        self._given, self._clock = given, clock
+        self._settings, self._asked = settings, self._made(settings)
+
+    def adopt(self, settings: Settings) -> None:
+        """Ask those of another configuration from now on."""
+        before, now = self._settings, settings
+        if (before.prometheus, before.alertmanagers) != (now.prometheus, now.alertmanagers):
+            asked, self._asked = self._asked, self._made(settings)
+            asked.close()
+        self._settings = settings
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._asked.close()
+
+    def ask(self, episodes: Sequence[Episode]) -> Mapping[str, Standing]:
+        """Return how each episode stands, by fingerprint."""
+        return self._asked.standings.ask(episodes)
+
+    def rule(self, alertname: str) -> RuleView | None:
+        """See `Observer`."""
+        return self._asked.observer.rule(alertname)
+
+    def firing(self) -> list[Mapping[str, str]]:
+        """See `Observer`."""
+        return self._asked.observer.firing()
+
+    def external_labels(self) -> Mapping[str, str]:
+        """See `Observer`."""
+        return self._asked.observer.external_labels()
+
+    def series(self, metric: str, labels: Mapping[str, str]) -> list[Sample]:
+        """See `Observer`."""
+        return self._asked.observer.series(metric, labels)
+
+    def query(self, expression: str) -> list[Sample]:
+        """See `Observer`."""
+        return self._asked.observer.query(expression)
+
+    def _made(self, settings: Settings) -> _Asked:
+        alertmanagers = tuple(PeerClient(peer) for peer in settings.alertmanagers)
+        prometheus = tuple(PeerClient(peer) for peer in (settings.prometheus,) if peer and not self._given)
+        observer = self._given or (PrometheusObserver(prometheus[0]) if prometheus else None)
+        standings = Standings(observer, alertmanagers, self._clock)
+        return _Asked(observer or NoObserver(), standings, alertmanagers + prometheus)

@@ -1,0 +1,128 @@
+"""Who may do what over HTTP: every role, from everywhere, at every kind of route."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bridge.served_bridge import CREDENTIALS, Served, served
+from tests.bridge.world import alert, notification
+
+OPEN = [("GET", "/-/healthy"), ("GET", "/-/ready"), ("GET", "/metrics")]
+READING = [("GET", "/"), ("GET", "/api/v1/runs"), ("GET", "/api/v1/decisions"), ("GET", "/api/v1/episodes")]
+CHANGING = [
+    ("POST", "/api/v1/runs/1/approve"),
+    ("POST", "/api/v1/runs/1/deny"),
+    ("POST", "/api/v1/runs/1/cancel"),
+    ("PUT", "/api/v1/pause"),
+    ("DELETE", "/api/v1/pause"),
+    ("POST", "/api/v1/breaker/reset"),
+    ("POST", "/-/reload"),
+    ("POST", "/api/v1/explain"),
+    ("DELETE", "/api/v1/runs"),
+    ("POST", "/nowhere"),
+]
+NOTIFYING = [("POST", "/webhook")]
+PEERS = ("loopback", "network", "socket")
+IN, NOBODY, NOT_YOU = None, 401, 403
+
+
+def expected(kind: str, who: str, peer: str) -> int | None:
+    """Say how a request is refused; None: it gets in, whatever becomes of it there."""
+    operator = who == "operator" or (peer == "socket" and who == "nobody")
+    known = operator or who == "sender"
+    match kind:
+        case "open":
+            return IN
+        case "reading":
+            return IN if operator or peer != "network" else NOT_YOU if known else NOBODY
+        case "changing":
+            return IN if operator else NOT_YOU if known else NOBODY
+    return IN if known else NOBODY
+
+
+ROUTES = {"open": OPEN, "reading": READING, "changing": CHANGING, "notifying": NOTIFYING}
+TABLE = [
+    pytest.param((method, path), who, peer, expected(kind, who, peer), id=f"{method} {path} {who} {peer}")
+    for kind, routes in ROUTES.items()
+    for method, path in routes
+    for who in CREDENTIALS
+    for peer in PEERS
+]
+
+
+@pytest.fixture(scope="module")
+def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("access")) as running:
+        yield running
+
+
+@pytest.mark.parametrize(("request_", "who", "peer", "refused"), TABLE)
+def test_who_gets_in(bridge: Served, request_: tuple[str, str], who: str, peer: str, refused: int | None) -> None:
+    answer = bridge.ask(*request_, who, peer)
+    if refused is None:
+        assert answer.status_code not in (401, 403), answer.text
+    else:
+        assert answer.status_code == refused
+        assert answer.json["error"]
+    challenges = answer.headers.getlist("WWW-Authenticate")
+    assert challenges == (['Bearer realm="remedy"', 'Basic realm="remedy", charset="UTF-8"'] if refused == 401 else [])
+
+
+@pytest.mark.parametrize(
+    "header", ["Bearer", "Bearer ", "Basic !!!", "Basic Og==", "Digest x", "", "\xff", "Bearer a b"]
+)
+def test_an_odd_credential_is_none(bridge: Served, header: str) -> None:
+    assert bridge.ask("POST", "/webhook", headers={"Authorization": header}).status_code == 401
+
+
+@pytest.mark.parametrize("host", ["attacker.example", "attacker.example:9095", "", "127.0.0.1.attacker.example"])
+def test_another_host_is_not_answered_by_anybody(bridge: Served, host: str) -> None:
+    for who in ("nobody", "operator"):
+        answer = bridge.ask("GET", "/api/v1/runs", who, headers={"Host": host})
+        assert answer.status_code == 421
+        assert "web.external_hosts" in answer.json["error"]
+
+
+@pytest.mark.parametrize("host", ["localhost:9095", "127.0.0.1", "[::1]:9095", "10.0.0.5:9095"])
+def test_an_address_and_this_machine_are_answered(bridge: Served, host: str) -> None:
+    assert bridge.ask("GET", "/-/healthy", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("header", [{"Origin": "http://attacker.example"}, {"Sec-Fetch-Site": "cross-site"}])
+def test_a_page_of_another_site_changes_nothing_with_the_browsers_password(bridge: Served, header: dict) -> None:
+    for peer in ("loopback", "socket"):
+        answer = bridge.ask("DELETE", "/api/v1/pause", "operator", peer, headers=header)
+        assert (answer.status_code, answer.json["error"]) == (403, "a page of another site sent this")
+
+
+def test_without_any_credential_loopback_may_notify_and_read_but_change_nothing(tmp_path: Path) -> None:
+    with served(tmp_path, token=False, users=False) as bridge:
+        body = {"data": notification(alert()), "content_type": "application/json"}
+        assert bridge.ask("POST", "/webhook", **body).status_code == 200
+        assert bridge.ask("POST", "/webhook", peer="network", **body).status_code == 401
+        assert bridge.ask("GET", "/api/v1/runs").status_code == 200
+        assert bridge.ask("GET", "/api/v1/runs", peer="network").status_code == 401
+        assert bridge.ask("DELETE", "/api/v1/pause").status_code == 401
+        assert bridge.ask("DELETE", "/api/v1/pause", peer="socket").status_code == 404
+
+
+def test_refusals_are_counted(bridge: Served) -> None:
+    name = 'remediation_notifications_total{result="unauthorized"}'
+    bridge.ask("POST", "/webhook", "wrong token")
+    before = bridge.metric(name)
+    bridge.ask("POST", "/webhook", "wrong token")
+    assert bridge.metric(name) == before + 1
+
+
+def test_a_reload_takes_other_operators_and_names(tmp_path: Path) -> None:
+    with served(tmp_path, users=False, web="external_hosts: [old.example]") as bridge:
+        assert bridge.ask("PUT", "/api/v1/pause", "operator").status_code == 401
+        text = bridge.file.read_text().replace(
+            "external_hosts: [old.example]", f"external_hosts: [new.example], config_file: {tmp_path}/web.yml"
+        )
+        bridge.configure(text)
+        assert bridge.ask("POST", "/-/reload", peer="socket").status_code == 200
+        assert bridge.ask("PUT", "/api/v1/pause", "operator").status_code == 400
+        assert bridge.ask("GET", "/-/healthy", headers={"Host": "new.example"}).status_code == 200
+        assert bridge.ask("GET", "/-/healthy", headers={"Host": "old.example"}).status_code == 421
