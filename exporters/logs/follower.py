@@ -12,8 +12,11 @@ from exporters.logs.pattern import LogPattern
 from exporters.logs.settings import LogSource
 from exporters.logs.source import Source
 from exporters.logs.store import Change, Store
+from exporters.logs.wakeup import Wakeup
 
 POLL_SECONDS = 0.5
+_GATHER_SECONDS = 0.1
+"""After an event, for more of them: one look takes many lines."""
 
 
 @dataclass
@@ -44,6 +47,7 @@ class Follower:
         saved = {name: store.load(name) for name in settings}
         counts.begin(patterns, saved)
         self._followed = [_Followed(name, Source(settings[name], engine, ids, saved[name])) for name in settings]
+        self._wakeup = Wakeup()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="follow logs", daemon=True)
 
@@ -55,10 +59,12 @@ class Follower:
     def stop(self) -> None:
         """End, with everything committed that was read."""
         self._stopping.set()
+        self._wakeup.interrupt()
         if self._thread.is_alive():
             self._thread.join()
         for followed in self._followed:
             followed.source.close()
+        self._wakeup.close()
         self._store.close()
 
     def look(self, *, flush: bool = False) -> bool:
@@ -67,9 +73,21 @@ class Follower:
         return any(more)
 
     def _loop(self) -> None:
-        more = True
-        while not self._stopping.wait(0 if more else POLL_SECONDS):
-            more = self.look()
+        """Look where something happens soon after it does, and everywhere every now and then."""
+        polled, busy = -POLL_SECONDS, set[str]()
+        while not self._stopping.is_set():
+            now = self._clock.monotonic()
+            due = now - polled >= POLL_SECONDS
+            polled = now if due else polled
+            looked = [followed for followed in self._followed if due or followed.name in busy]
+            busy = {followed.name for followed in looked if self._look(followed, flush=False)}
+            if busy:
+                continue
+            self._wakeup.watch({folder for followed in self._followed for folder in followed.source.folders})
+            happened = self._wakeup.wait(max(0.0, polled + POLL_SECONDS - self._clock.monotonic()))
+            busy = {followed.name for followed in self._followed if not happened.isdisjoint(followed.source.folders)}
+            if busy:
+                self._stopping.wait(_GATHER_SECONDS)
 
     def _look(self, followed: _Followed, *, flush: bool) -> bool:
         seen, samples = Change(), dict[str, list[bytes]]()

@@ -49,6 +49,11 @@ class Source:
         """Return the bytes that are there and not yet read."""
         return sum(tail.behind for tail in self._tails.values())
 
+    @property
+    def folders(self) -> set[Path]:
+        """Return where something may happen that concerns us."""
+        return {Path(self._settings.path).parent} | {tail.path.parent for tail in self._tails.values()}
+
     def look(self, now: float, change: Change, samples: dict[str, list[bytes]], *, flush: bool = False) -> bool:
         """Read what is new, about a batch of each file; return whether there is more to read at once.
 

@@ -228,7 +228,15 @@ def bytes_that_are_no_text(w: World) -> None:
     w.look()
 
 
+def our_own_lines(w: World) -> None:
+    w.raw(f"Nov 21 10:00:00 host remedy[812]: {HIT}\nremedy exporter: {HIT}\n".encode())
+    w.raw(f"1 no remedy for this: {HIT}\n".encode())
+    w.written += 1
+    w.look()
+
+
 STORIES: list[Story] = [
+    our_own_lines,
     rename_and_create,
     writer_still_on_the_old_file,
     created_late,
@@ -252,8 +260,8 @@ STORIES: list[Story] = [
     line_beyond_the_limit,
     bytes_that_are_no_text,
 ]
-ONLY_WHILE_RUNNING = {writer_still_on_the_old_file, deleted_with_a_writer}
-"""What is deleted or left while nobody holds it is out of reach for anyone."""
+ANY_TIME = [story for story in STORIES if story is not deleted_with_a_writer]
+"""What is deleted while nobody holds it is out of reach for anyone."""
 
 
 class Killed(World):
@@ -299,9 +307,7 @@ def test_every_line_counts_once(world: World, story: Story) -> None:
     assert world.counted() == world.written
 
 
-@pytest.mark.parametrize(
-    "story", [s for s in STORIES if s is not deleted_with_a_writer], ids=lambda story: story.__name__
-)
+@pytest.mark.parametrize("story", ANY_TIME, ids=lambda story: story.__name__)
 def test_every_line_counts_once_over_kills(killed: Killed, story: Story) -> None:
     story(killed)
     killed.settle()
