@@ -28,6 +28,7 @@ from bridge.others import Others
 from bridge.payload import Notification
 from bridge.policy import Policy, Remediation
 from bridge.runner import Runner
+from bridge.together import take_together
 
 _LOCK_SECONDS = 0.2
 _THREADS = 256
@@ -110,8 +111,8 @@ class Bridge:
             NotReadyError: the ledger is not open.
             LedgerError: it could not be made durable.
         """
-        parts, policy = self._open_parts(), self.policy
-        receipt = parts.ledger.write(lambda c: Intake(c, policy, self._clock()).take(notification))
+        parts = self._open_parts()
+        receipt = parts.ledger.write_together(self._take_together, notification)
         self.metrics.count(receipt.decided, receipt.ended)
         parts.dispatcher.wake()
         return receipt
@@ -179,6 +180,9 @@ class Bridge:
             parts.others.close()
             parts.ledger.close()
         self._lock.release()
+
+    def _take_together(self, connection: Connection, notifications: list[Notification]) -> list[Receipt]:
+        return take_together(connection, self.policy, self._clock(), notifications)
 
     def _open(self) -> None:
         while not self._stopping.wait(_LOCK_SECONDS):

@@ -58,6 +58,8 @@ class Intake:
     receipt: Receipt = field(default_factory=Receipt)
     closed: set[int] = field(default_factory=set)
     """The episodes that were closed here."""
+    opened: set[str] = field(default_factory=set)
+    """The fingerprints for which one was opened here."""
 
     def take(self, notification: Notification) -> Receipt:
         """Record a notification. The last of several alerts with one fingerprint counts."""
@@ -133,6 +135,8 @@ class Intake:
 
     def _open(self, alerts: list[Alert], sender: str) -> None:
         """Open episodes; one that may be stale (not newer than what was closed) waits until it is seen active twice."""
+        if not alerts:
+            return
         ended = episodes.last_ends(self.connection, [alert.identity for alert in alerts])
         states = [
             EpisodeState.RETURNING if alert.starts_at <= ended.get(alert.identity, -math.inf) else EpisodeState.OPEN
@@ -140,6 +144,7 @@ class Intake:
         ]
         added = episodes.add(self.connection, list(zip(alerts, states, strict=True)), sender, self.now)
         self.receipt.accepted = len(added)
+        self.opened.update(episode.fingerprint for episode in added)
         rows: list[Verdicts] = []
         for episode, state in zip(added, states, strict=True):
             rows += self._verdicts(episode) if state is EpisodeState.OPEN else [_unsure(episode, self.now)]

@@ -4,11 +4,12 @@ Labels come from logs, and logs from attackers: what a label puts into a value i
 checked by the field's own pattern.
 """
 
+import functools
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError
+from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -106,7 +107,7 @@ def render(text: str, labels: Mapping[str, str]) -> str:
     if not is_template(text):
         return text
     try:
-        value = _ENVIRONMENT.from_string(text).render(labels=_Labels(labels))
+        value = _compiled(text).render(labels=_Labels(labels))
     except Exception as error:  # noqa: BLE001 - an expression can go wrong in any way; all of them are the template's
         raise TemplateValueError(f"{text!r} cannot be filled: {error}") from None
     return acceptable(value, text)
@@ -141,6 +142,12 @@ def render_fields(value: Any, labels: Mapping[str, str]) -> Any:
     if filled.startswith("-"):
         raise TemplateValueError(f"{value!r} gives {filled[:20]!r}, which looks like an option")
     return filled
+
+
+@functools.lru_cache(maxsize=1024)
+def _compiled(text: str) -> Template:
+    """Compile a template once: templates come from the configuration, never from labels."""
+    return _ENVIRONMENT.from_string(text)
 
 
 def _first_line(error: BaseException) -> str:

@@ -6,6 +6,7 @@ not cost one fsync each.
 """
 
 import contextlib
+import itertools
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,8 @@ from bridge.ledger import sqlite
 from bridge.ledger.migrations import MIGRATIONS, Migration, NewerLedgerError, migrate
 
 Result = TypeVar("Result")
+Item = TypeVar("Item")
+Batch = Callable[[Connection, list[Item]], list[Result]]
 _GROUP = 256
 """Transactions that share one commit at most."""
 
@@ -32,6 +35,18 @@ class LedgerError(Exception):
 class _Work(Generic[Result]):
     do: Callable[[Connection], Result]
     done: Future[Result]
+
+
+@dataclass
+class _Share(Generic[Item, Result]):
+    """A part of what is done together with others of its kind."""
+
+    batch: Batch[Item, Result]
+    item: Item
+    done: Future[Result]
+
+
+_Waiting = _Work[Any] | _Share[Any, Any]
 
 
 class Ledger:
@@ -48,7 +63,7 @@ class Ledger:
             self._writer, self._reader = sqlite.engines(self.path)
         except (ValueError, OSError) as error:
             raise LedgerError(str(error)) from None
-        self._queue: queue.SimpleQueue[_Work[Any] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._closed = threading.Event()
         self._entering = threading.Lock()
         try:
@@ -74,10 +89,16 @@ class Ledger:
             LedgerError: it could not be made durable, or the ledger is closed.
         """
         done: Future[Result] = Future()
-        with self._entering:
-            if self._closed.is_set():
-                raise LedgerError("the ledger is closed")
-            self._queue.put(_Work(work, done))
+        self._put(_Work(work, done))
+        return done.result()
+
+    def write_together(self, batch: Batch[Item, Result], item: Item) -> Result:
+        """As `write`, but what waits for the same `batch` at that moment is given to it at once, in order.
+
+        `batch` returns one result for each item. What it raises undoes all of these items, and is raised for each.
+        """
+        done: Future[Result] = Future()
+        self._put(_Share(batch, item, done))
         return done.result()
 
     def close(self) -> None:
@@ -97,6 +118,12 @@ class Ledger:
         with self._writer.begin() as connection:
             migrate(connection, migrations)
 
+    def _put(self, work: _Waiting) -> None:
+        with self._entering:
+            if self._closed.is_set():
+                raise LedgerError("the ledger is closed")
+            self._queue.put(work)
+
     def _dispose(self) -> None:
         self._reader.dispose()
         self._writer.dispose()
@@ -115,11 +142,12 @@ class Ledger:
             if last:
                 return
 
-    def _commit(self, group: list[_Work[Any]]) -> None:
-        results: list[tuple[_Work[Any], Any, BaseException | None]] = []
+    def _commit(self, group: list[_Waiting]) -> None:
+        results: list[tuple[_Waiting, Any, BaseException | None]] = []
         try:
             with self._writer.begin() as connection:
-                results.extend((work, *_attempt(connection, work)) for work in group)
+                for _, alike in itertools.groupby(group, key=_kind):
+                    results += _attempt(connection, list(alike))
         except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must hear of it
             failure = LedgerError(f"the ledger could not be written: {sqlite.sentence(error)}")
             for work in group:
@@ -132,12 +160,24 @@ class Ledger:
                 work.done.set_exception(problem)
 
 
-def _attempt(connection: Connection, work: _Work[Any]) -> tuple[Any, BaseException | None]:
+def _kind(work: _Waiting) -> object:
+    """Work of one kind, in a row, is done together; what is no share is of a kind of its own."""
+    return work.batch if isinstance(work, _Share) else id(work)
+
+
+def _attempt(connection: Connection, alike: list[_Waiting]) -> list[tuple[_Waiting, Any, BaseException | None]]:
     savepoint = connection.begin_nested()
     try:
-        result = work.do(connection)
+        results = _do(connection, alike)
     except Exception as error:  # noqa: BLE001 - it belongs to whoever asked for this work
         savepoint.rollback()
-        return None, error
+        return [(work, None, error) for work in alike]
     savepoint.commit()
-    return result, None
+    return [(work, result, None) for work, result in zip(alike, results, strict=True)]
+
+
+def _do(connection: Connection, alike: list[_Waiting]) -> list[Any]:
+    first = alike[0]
+    if isinstance(first, _Work):
+        return [first.do(connection)]
+    return first.batch(connection, [work.item for work in alike if isinstance(work, _Share)])
