@@ -14,11 +14,16 @@ _GENERATION = r"(?:[.\-_](?:\d[\d.\-_T:]*|old|prev|bak|copy))"
 _ANY_GENERATION = re.compile(rf".+?{_GENERATION}(?:\.[A-Za-z]+)?")
 
 
+class NotAFileError(OSError):
+    """What stands at a path is a folder, a device or the like."""
+
+
 def members(pattern: str) -> dict[FileId, Path]:
     """Return the files that a path or glob names now; compressed ones are none of ours.
 
     Raises:
-        OSError: a file that the path names (not a glob) is there and cannot be asked about, or is no file.
+        NotAFileError: what the path (not a glob) names is no file.
+        OSError: it cannot be asked about.
     """
     if not has_magic(pattern):
         return _one(Path(pattern))
@@ -65,7 +70,7 @@ def _one(path: Path) -> dict[FileId, Path]:
     except FileNotFoundError:
         return {}
     if not S_ISREG(stat.st_mode):
-        raise OSError(f"{path} is not a regular file")
+        raise NotAFileError(f"{path} is not a regular file")
     return {file_id(stat): path.resolve() if path.is_symlink() else path}
 
 

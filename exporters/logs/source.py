@@ -11,7 +11,7 @@ from pathlib import Path
 
 from exporters.logs.copies import copies_of, is_copy
 from exporters.logs.engine import Engine
-from exporters.logs.files import generations, is_relative, members, moved_to, relatives
+from exporters.logs.files import NotAFileError, generations, is_relative, members, moved_to, relatives
 from exporters.logs.position import FileId, Known, Position, file_id, set_aside
 from exporters.logs.settings import LogSource
 from exporters.logs.start import first_position
@@ -75,6 +75,7 @@ class Source:
                     self._adopt_generations(path, now, change)
             if not here:  # nothing new took its place yet, so nothing else would bring us to look
                 self._adopt_generations(Path(self._settings.path), now, change)
+            change.begun = not self._begun
             self._begun = self._resumed = True
         self._read_all(now, change, samples, flush=flush)
         self._let_go(now, change)
@@ -84,6 +85,9 @@ class Source:
         """Return the files that the path names now; None if that cannot be told."""
         try:
             return members(self._settings.path)
+        except NotAFileError:
+            change.totals["errors"] += 1
+            return {}
         except OSError:
             change.totals["errors"] += 1
             return None

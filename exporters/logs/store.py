@@ -36,6 +36,8 @@ _ADD = "INSERT INTO {0} VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count
 class Change:
     """What one look at a source changes: written whole, or not at all."""
 
+    begun: bool = False
+    """The source has been looked at, so what comes later is read from its beginning."""
     files: dict[FileId, Known] = field(default_factory=dict)
     forgotten: set[FileId] = field(default_factory=set)
     lines: Counter[str] = field(default_factory=Counter)
@@ -45,6 +47,7 @@ class Change:
 
     def add(self, later: "Change") -> None:
         """Take in a change that follows this one."""
+        self.begun |= later.begun
         for key in later.forgotten:
             self.files.pop(key, None)
         self.forgotten = (self.forgotten - later.files.keys()) | later.forgotten
@@ -53,7 +56,7 @@ class Change:
         self.totals.update(later.totals)
 
     def __bool__(self) -> bool:
-        return bool(self.files or self.forgotten or self.lines or self.totals.total())
+        return bool(self.begun or self.files or self.forgotten or self.lines or self.totals.total())
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,8 @@ class Store:
         with self._db:
             write = self._db.execute
             write("BEGIN IMMEDIATE")
-            write("INSERT OR IGNORE INTO sources VALUES (?)", [source])
+            if change.begun:
+                write("INSERT OR IGNORE INTO sources VALUES (?)", [source])
             self._db.executemany(
                 "DELETE FROM files WHERE source = ? AND device = ? AND inode = ?",
                 [(source, str(device), str(inode)) for device, inode in change.forgotten],

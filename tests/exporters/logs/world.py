@@ -68,7 +68,8 @@ class World:
         for _ in range(100):
             change = Change()
             more = self._source.look(self.now, change, {}, flush=flush)
-            self._store.commit("app", change)
+            if change:
+                self._store.commit("app", change)
             if not more:
                 return
         raise AssertionError("it never comes to an end")
