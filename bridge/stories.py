@@ -9,13 +9,16 @@ from bridge.facts import Episode
 from bridge.ledger.schema import attempts, decisions, steps
 
 _OUTPUT_SHOWN = 2000
+_LABEL_SHOWN = 200
+_QUOTE, _OTHER_QUOTE = "`", "'"
 
 
 def title(episode: Episode, remediation: str, what: str) -> str:
     """Return one line: what happened to which alert."""
     name = episode.labels.get("alertname", "an alert")
     where = episode.labels.get("instance") or episode.labels.get("host") or "unknown host"
-    return f"{name} on {where}: {remediation}: {what}" if remediation else f"{name} on {where}: {what}"
+    happened = f"{remediation}: {what}" if remediation else what
+    return _line(f"{_line(name, _LABEL_SHOWN)} on {_line(where, _LABEL_SHOWN)}: {happened}")
 
 
 def story(connection: Connection, episode: Episode, run_id: int | None, runbook_url: str | None) -> str:
@@ -25,7 +28,7 @@ def story(connection: Connection, episode: Episode, run_id: int | None, runbook_
         parts.append(_attempts(connection, run_id))
     by_hand = runbook_url or episode.annotations.get("runbook_url")
     if by_hand:
-        parts.append(f"By hand: {by_hand}")
+        parts.append(f"By hand: {_line(by_hand)}")
     return "\n\n".join(part for part in parts if part)
 
 
@@ -36,17 +39,26 @@ def moment(unix: float) -> str:
 
 def _alert(episode: Episode) -> str:
     lines = [f"**Alert** since {moment(episode.starts_at)}", *_pairs(episode.labels)]
-    lines += [f"- {text}" for name in ("summary", "description") if (text := episode.annotations.get(name))]
+    lines += [f"- {_line(text)}" for name in ("summary", "description") if (text := episode.annotations.get(name))]
     return "\n".join(lines)
 
 
 def _pairs(labels: Mapping[str, str]) -> list[str]:
-    return [f"- {name}: `{value}`" for name, value in sorted(labels.items())]
+    shown = ((_line(name, _LABEL_SHOWN), _line(value, _LABEL_SHOWN)) for name, value in sorted(labels.items()))
+    return [f"- {name}: `{value.replace(_QUOTE, _OTHER_QUOTE)}`" for name, value in shown]
+
+
+def _line(text: str, longest: int = 1000) -> str:
+    """Make one plain, short line of a text that came from outside: no text of an alert may pass for a part of ours."""
+    plain = "".join(char if char.isprintable() else " " for char in text)
+    return plain if len(plain) <= longest else f"{plain[: longest - 1]}…"
 
 
 def _decisions(connection: Connection, episode: Episode) -> str:
     query = select(decisions).where(decisions.c.episode_id == episode.id).order_by(decisions.c.id)
-    lines = [f"- {moment(row.at)} {row.decision}: {row.reason}" for row in connection.execute(query) if row.reason]
+    lines = [
+        f"- {moment(row.at)} {row.decision}: {_line(row.reason)}" for row in connection.execute(query) if row.reason
+    ]
     return "\n".join(["**Decisions**", *lines]) if lines else ""
 
 
@@ -54,11 +66,11 @@ def _attempts(connection: Connection, run_id: int) -> str:
     lines = [f"**Run {run_id}**"]
     for attempt in connection.execute(select(attempts).where(attempts.c.run_id == run_id).order_by(attempts.c.number)):
         lines.append(
-            f"- attempt {attempt.number} at {moment(attempt.started_at)}: {attempt.verification or 'under way'}"
+            f"- attempt {attempt.number} at {moment(attempt.started_at)}: {_line(attempt.verification or 'under way')}"
         )
         journal = select(steps).where(steps.c.run_id == run_id, steps.c.attempt == attempt.number)
         for step in connection.execute(journal.order_by(steps.c.position)):
-            lines.append(f"  - {step.action}: {step.outcome or 'under way'}: {step.reason or ''}")
+            lines.append(f"  - {step.action}: {step.outcome or 'under way'}: {_line(step.reason or '')}")
             if step.output:
-                lines += [f"    > {line}" for line in step.output[-_OUTPUT_SHOWN:].splitlines()]
+                lines += [f"    > {_line(line)}" for line in step.output[-_OUTPUT_SHOWN:].splitlines()]
     return "\n".join(lines)

@@ -1,0 +1,220 @@
+"""The outbox: what is to be told arrives, is tried again while that can help, and is never lost silently."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from sqlalchemy import select
+
+from bridge import escalation
+from bridge.delivery import Delivery
+from bridge.ledger import episodes
+from bridge.ledger.episodes import EpisodeState
+from bridge.ledger.schema import AnyRow, escalations
+from bridge.ledger.store import Ledger
+from bridge.metrics import Metrics
+from bridge.payload import parse_notification
+from bridge.policy import Policy
+from tests.bridge.local_server import Asked, listening, saying
+from tests.bridge.world import alert, notification, policy
+from tests.e2e.waiting import wait_for
+
+
+class Outbox:
+    """A ledger with messages, and what delivers them by a clock of the test's own."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.ledger, self.now = Ledger(f"sqlite:///{folder}/ledger.db"), 1000.0
+        self.registry = CollectorRegistry()
+        self.policy = self.told_to(url)
+        self.delivery = self._made()
+
+    def told_to(self, url: str) -> Policy:
+        return policy(f"""
+            notifiers: {{ops: {{kind: webhook, url: "{url}"}}}}
+            remediations:
+              - name: restart
+                match: 'alertname="Down"'
+                steps: [{{wait: {{duration: 1s}}}}]
+                runbook_url: https://example.invalid/runbook
+                escalate: [{{after_attempts: 1, to: [ops]}}]
+            """)
+
+    def _made(self) -> Delivery:
+        self.metrics = getattr(self, "metrics", None) or Metrics(self.registry)
+        return Delivery(self.ledger, lambda: self.policy, self.metrics, lambda: self.now)
+
+    def put(self, instance: str = "web-1") -> None:
+        (one,) = parse_notification(notification(alert({"alertname": "Down", "instance": instance}))).alerts
+
+        def work(connection) -> None:
+            (episode,) = episodes.add(connection, [(one, EpisodeState.OPEN)], "", self.now)
+            remediation = self.policy.remediations[0]
+            escalation.escalate(
+                connection, episode, remediation, None, what="x", when=escalation.at_the_end, now=self.now
+            )
+
+        self.ledger.write(work)
+        self.delivery.wake()
+
+    def rows(self) -> list[AnyRow]:
+        with self.ledger.read() as connection:
+            return list(connection.execute(select(escalations).order_by(escalations.c.id)))
+
+    def wait(self, **having: object) -> AnyRow:
+        """Wait until the first message is like this."""
+        return wait_for(
+            lambda: next((r for r in self.rows() if all(getattr(r, k) == v for k, v in having.items())), None)
+        )
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+        self.delivery.wake()
+
+    def counted(self, result: str) -> float:
+        labels = {"remediation": "restart", "notifier": "ops", "result": result}
+        return self.registry.get_sample_value("remediation_escalations_total", labels) or 0
+
+    def restart(self) -> None:
+        """End the delivery, and begin another one, as after a restart of the bridge."""
+        self.delivery.stop()
+        self.delivery = self._made()
+        self.delivery.start()
+
+
+@pytest.fixture
+def server() -> Iterator[Asked]:
+    with listening() as asked:
+        yield asked
+
+
+@pytest.fixture
+def box(tmp_path: Path, server: Asked) -> Iterator[Outbox]:
+    made = Outbox(tmp_path, server.url)
+    made.delivery.start()
+    yield made
+    made.delivery.stop()
+    made.ledger.close()
+
+
+def test_a_message_arrives_once_with_its_story(box: Outbox, server: Asked) -> None:
+    box.put()
+    row = box.wait(state="delivered")
+    assert (row.tries, row.due_at, row.error) == (0, None, None)
+    box.advance(3600)
+    box.put("web-2")
+    server.wait_for(2)
+    sent = [json.loads(body) for _, _, body in server.requests]
+    assert [each["labels"]["instance"] for each in sent] == ["web-1", "web-2"]
+    assert sent[0]["title"] == "Down on web-1: restart: x"
+    assert sent[0]["runbook_url"] == "https://example.invalid/runbook"
+    assert sent[0]["dedup_key"] != sent[1]["dedup_key"]
+    wait_for(lambda: box.counted("delivered") == 2)
+
+
+def test_what_may_work_later_is_tried_again_after_longer_and_longer_waits(box: Outbox, server: Asked) -> None:
+    server.reply = saying(503)
+    box.put()
+    for tries, wait in enumerate((5, 10, 20, 40), start=1):
+        row = box.wait(tries=tries)
+        assert (row.state, row.due_at - box.now) == ("pending", wait)
+        assert "503" in row.error
+        box.advance(wait - 1)
+        assert len(server.requests) == tries, "not before its time"
+        box.advance(1)
+    server.wait_for(5)
+    server.reply = saying(200)
+    box.wait(tries=5)
+    box.advance(80)
+    row = box.wait(state="delivered")
+    assert row.error is None
+    assert box.counted("failed") == 5
+
+
+def test_in_the_end_it_is_dead_and_counted_and_kept(box: Outbox, server: Asked) -> None:
+    server.reply = saying(500)
+    box.put()
+    for tries in range(1, 10):
+        row = box.wait(tries=tries, state="pending")
+        assert row.due_at - box.now <= 600
+        box.advance(600)
+    row = box.wait(state="dead")
+    assert (row.tries, row.due_at) == (10, None)
+    assert "500" in row.error
+    wait_for(lambda: box.counted("dead") == 1)
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_what_only_a_person_can_mend_is_dead_at_once(box: Outbox, server: Asked, status: int) -> None:
+    server.reply = saying(status)
+    box.put()
+    row = box.wait(state="dead")
+    assert (row.tries, str(status) in row.error) == (1, True)
+    box.advance(3600)
+    box.put("web-2")
+    server.wait_for(2)
+    assert len(server.requests) == 2
+
+
+def test_nobody_there_is_tried_again_after_a_restart_too(box: Outbox, server: Asked) -> None:
+    box.policy = box.told_to("http://127.0.0.1:9/")
+    box.put()
+    assert box.wait(tries=1).state == "pending"
+    box.policy = box.told_to(server.url)
+    box.restart()
+    box.advance(5)
+    box.wait(state="delivered")
+
+
+def test_a_notifier_that_is_gone_from_the_configuration_is_said(box: Outbox) -> None:
+    box.policy = policy("{}")
+    box.delivery.stop()
+    box.policy, empty = box.told_to("http://127.0.0.1:9/"), box.policy
+    box.put()
+    box.policy = empty
+    box.delivery = box._made()
+    box.delivery.start()
+    assert box.wait(state="dead").error == "the notifier 'ops' is no longer configured"
+
+
+def test_a_mistake_in_a_notifier_is_a_failed_delivery_and_not_the_end(
+    box: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notifier = type(box.policy.notifiers["ops"])
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("hunter2")
+
+    monkeypatch.setattr(notifier, "deliver", broken)
+    box.put()
+    assert box.wait(state="dead").error == "the notifier failed with ZeroDivisionError"
+    monkeypatch.undo()
+    box.put("web-2")
+    box.wait(state="delivered")
+
+
+def test_one_that_hangs_does_not_hold_up_the_ledger(box: Outbox, server: Asked) -> None:
+    let_go = threading.Event()
+
+    def hanging(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        let_go.wait(10)
+        saying(200)(handler, body)
+
+    server.reply = hanging
+    box.put()
+    server.wait_for(1)
+    box.put("web-2")
+    assert [row.state for row in box.rows()] == ["pending", "pending"]
+    let_go.set()
+    wait_for(lambda: [row.state for row in box.rows()] == ["delivered", "delivered"])
+
+
+def test_many_are_delivered_without_waiting_between_them(box: Outbox, server: Asked) -> None:
+    for number in range(20):
+        box.put(f"web-{number}")
+    server.wait_for(20, within=4)
+    wait_for(lambda: {row.state for row in box.rows()} == {"delivered"})
