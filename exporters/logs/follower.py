@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from exporters.clock import Clock
 from exporters.logs.counts import LogCounts
@@ -15,7 +16,7 @@ from exporters.logs.store import Change, Store
 from exporters.logs.wakeup import Wakeup
 
 POLL_SECONDS = 0.5
-_GATHER_SECONDS = 0.1
+_GATHER_SECONDS = 0.25
 """After an event, for more of them: one look takes many lines."""
 
 
@@ -75,6 +76,7 @@ class Follower:
     def _loop(self) -> None:
         """Look where something happens soon after it does, and everywhere every now and then."""
         polled, busy = -POLL_SECONDS, set[str]()
+        folders: dict[str, set[Path]] = {}
         while not self._stopping.is_set():
             now = self._clock.monotonic()
             due = now - polled >= POLL_SECONDS
@@ -83,9 +85,10 @@ class Follower:
             busy = {followed.name for followed in looked if self._look(followed, flush=False)}
             if busy:
                 continue
-            self._wakeup.watch({folder for followed in self._followed for folder in followed.source.folders})
+            folders |= {followed.name: followed.source.folders for followed in looked}
+            self._wakeup.watch(set().union(*folders.values()))
             happened = self._wakeup.wait(max(0.0, polled + POLL_SECONDS - self._clock.monotonic()))
-            busy = {followed.name for followed in self._followed if not happened.isdisjoint(followed.source.folders)}
+            busy = {name for name, where in folders.items() if not happened.isdisjoint(where)}
             if busy:
                 self._stopping.wait(_GATHER_SECONDS)
 

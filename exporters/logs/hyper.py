@@ -4,7 +4,7 @@ Block mode without start-of-match. Hyperscan reports every end of a match, so a 
 a block has more such events than are worth their while, it is gone through without it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from exporters.logs.engine import Confirmer, Hits, Span
@@ -30,8 +30,11 @@ class HyperscanEngine:
         self._confirmer = Confirmer(patterns)
         self._plain = PlainEngine(patterns)
         texts = {index: widened(parse(pattern.regex, FLAGS)) for index, pattern in enumerate(patterns)}
-        able = [index for index, text in texts.items() if text and self._compiles(text)]
-        self._database = self._compiled([texts[index] for index in able], able) if able else None
+        able = [index for index, text in texts.items() if text]
+        self._database = self._compiled_if_possible(texts, able)
+        if self._database is None:
+            able = [index for index in able if self._compiled_if_possible(texts, [index]) is not None]
+            self._database = self._compiled_if_possible(texts, able)
         self._unable = [index for index in texts if index not in able]
         self._rest = PlainEngine([patterns[index] for index in self._unable])
 
@@ -62,16 +65,15 @@ class HyperscanEngine:
             hits[self._unable[number]] = found
         return hits
 
-    def _compiles(self, text: bytes) -> bool:
-        try:
-            self._compiled([text], [0])
-        except self._hyperscan.error:
-            return False
-        return True
-
-    def _compiled(self, texts: list[bytes], ids: list[int]) -> Any:
+    def _compiled_if_possible(self, texts: Mapping[int, bytes], ids: Sequence[int]) -> Any:
+        """Return a database of these patterns; None if one of them is beyond Hyperscan, or there are none."""
+        if not ids:
+            return None
         hyperscan = self._hyperscan
         database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        flags = hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_MULTILINE
-        database.compile(expressions=texts, ids=ids, elements=len(texts), flags=[flags] * len(texts))
+        flags = [hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_MULTILINE] * len(ids)
+        try:
+            database.compile([texts[index] for index in ids], ids=ids, elements=len(ids), flags=flags)
+        except hyperscan.error:
+            return None
         return database
