@@ -1,6 +1,7 @@
 """The bridge as a service over HTTP: what `remedy.web.serve` starts, reloads and stops."""
 
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import structlog
 from flask import Flask
@@ -109,6 +110,21 @@ def socket_of(policy: Policy) -> Path:
         why = f"the local socket beside it would have a path of over {_LONGEST_SOCKET} bytes: use a shorter folder"
         raise ConfigError([Problem(str(policy.ledger_file), None, "database", why)])
     return socket
+
+
+def make_folder(policy: Policy, file: Path) -> None:
+    """Make the folder of the ledger, where the local socket is made too; `file` is named in the error.
+
+    Raises:
+        ConfigError: it cannot be made, or nothing can be written there.
+    """
+    folder = policy.ledger_file.parent
+    try:
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
+        why = f"nothing can be written to {folder}: {error.strerror}"
+        raise ConfigError([Problem(str(file), None, "database", why)]) from None
 
 
 def access_of(policy: Policy, *, insecure: bool = False) -> Access:

@@ -6,7 +6,7 @@ import click
 
 from bridge.loading import load_policy
 from bridge.logs import configure_logs
-from bridge.service import BridgeService, access_of, listen_of
+from bridge.service import BridgeService, access_of, listen_of, make_folder
 from remedy.web.serve import serve
 
 
@@ -21,7 +21,7 @@ def command(file: Path, *, insecure_config: bool) -> None:
     policy = load_policy(file, insecure=insecure_config)  # a mistake in it is said here, before anything is started
     access_of(policy, insecure=insecure_config)
     listen = listen_of(policy, insecure=insecure_config)
-    policy.ledger_file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)  # the local socket is made there
+    make_folder(policy, file)
     configure_logs()
     click.echo(f"remedy bridge: http://{policy.settings.web.listen}/", err=True)
     serve(lambda: BridgeService(file, insecure=insecure_config), listen)

@@ -1,0 +1,137 @@
+"""The bridge as a process of its own: what keeps it from starting, its local socket, signals, bodies without a length."""
+
+# ruff: noqa: E501 - a table is read by its rows
+
+import http.client
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remedy.demo.ports import free_ports
+from tests.bridge.served_bridge import TOKEN, configuration
+from tests.bridge.world import alert, notification
+from tests.e2e.waiting import wait_for
+
+HEADERS = {"Content-Type": "application/json", "Authorization": f"Bearer {TOKEN}"}
+
+
+def argv(file: Path) -> list[str]:
+    return [sys.executable, "-m", "remedy", "bridge", "--config", str(file)]
+
+
+class Process:
+    """A running bridge."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, (self.port,) = folder, free_ports(1)
+        self.file = folder / "remediation.yml"
+        self.configure(configuration(folder).replace("127.0.0.1:9095", f"127.0.0.1:{self.port}"))
+        self.log = (folder / "log").open("wb")
+        self.process = subprocess.Popen(argv(self.file), stdout=self.log, stderr=self.log, cwd=folder)
+        wait_for(lambda: self.ask("GET", "/-/ready")[0] == 200)
+
+    def configure(self, text: str) -> None:
+        self.file.write_text(text)
+        self.file.chmod(0o600)
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, str]:
+        return self._ask(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30), method, path, body, headers)
+
+    def locally(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("localhost", timeout=10)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(str(self.folder / "bridge.sock"))
+        return self._ask(connection, method, path, body, {"Content-Type": "application/json"})
+
+    def _ask(
+        self, connection: http.client.HTTPConnection, method: str, path: str, body: Any, headers: dict
+    ) -> tuple[int, str]:
+        try:
+            connection.request(method, path, body, headers, encode_chunked=not isinstance(body, bytes | None))
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        except (ConnectionRefusedError, FileNotFoundError):
+            return 0, ""
+        finally:
+            connection.close()
+
+    def end(self) -> str:
+        self.process.terminate()
+        self.process.wait(30)
+        self.log.close()
+        return (self.folder / "log").read_text()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    bridge = Process(tmp_path_factory.mktemp("b"))
+    yield bridge
+    assert "Traceback" not in bridge.end()
+    assert bridge.process.returncode == 0
+
+
+def test_the_local_socket_is_for_its_owner_and_group_and_makes_an_operator(running: Process) -> None:
+    mode = stat.S_IMODE((running.folder / "bridge.sock").stat().st_mode)
+    assert mode == 0o660
+    assert running.ask("DELETE", "/api/v1/pause")[0] == 401
+    assert running.locally("DELETE", "/api/v1/pause")[0] == 404
+    assert running.locally("PUT", "/api/v1/pause", b'{"reason": "x", "duration": "1s"}')[0] == 200
+
+
+def test_a_body_without_a_length_is_taken(running: Process) -> None:
+    good = notification(alert({"alertname": "Ask", "instance": "web-1"}))
+    status, said = running.ask(
+        "POST", "/webhook", iter([good[:10], good[10:]]), **HEADERS, **{"Transfer-Encoding": "chunked"}
+    )
+    assert (status, json.loads(said)["accepted"]) == (200, 1)
+
+
+def test_too_much_is_refused_before_it_is_read(running: Process) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
+    connection.putrequest("POST", "/webhook")
+    for name, value in {**HEADERS, "Content-Length": str(32 * 1024**2 + 1)}.items():
+        connection.putheader(name, value)
+    connection.endheaders(b"{")
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
+def test_sighup_reads_the_configuration_anew(running: Process) -> None:
+    right = running.file.read_text()
+    gauge = "remediation_config_last_reload_successful"
+    for text, value in ((right.replace("match:", "mach:"), "0.0"), (right, "1.0")):
+        running.configure(text)
+        os.kill(running.process.pid, signal.SIGHUP)
+        wait_for(lambda expected=f"{gauge} {value}": expected in running.ask("GET", "/metrics")[1])
+    assert running.ask("GET", "/-/ready")[0] == 200
+
+
+WRONG = {
+    "open to all": ("web: {listen: '0.0.0.0:9095'}", "0.0.0.0:9095: others can reach this address, and nobody has to authenticate: set web.bearer_token_file or web.config_file"),
+    "a wrong key": ("mod: auto", "remediation.yml:1: unknown key 'mod' (did you mean 'mode'?)"),
+    "no token": ("web: {bearer_token_file: /no/such/token}", "/no/such/token: cannot be read: No such file or directory"),
+    "no folder to be had": ("database: sqlite:////proc/nowhere/ledger.db", "remediation.yml: database: nothing can be written to /proc/nowhere: "),
+    "a folder that cannot be written": ("database: sqlite:////proc/ledger.db", "remediation.yml: database: nothing can be written to /proc: "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "said"), WRONG.values(), ids=WRONG)
+def test_what_keeps_it_from_starting_is_one_line(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "remediation.yml"
+    file.write_text(text if "database" in text else f"{text}\ndatabase: sqlite:///{tmp_path}/ledger.db\n")
+    file.chmod(0o600)
+    done = subprocess.run(argv(file), capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("remedy bridge: http://")]
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert not done.stdout
