@@ -11,9 +11,8 @@ _OWN = re.compile(rb"\bremedy(?:-(?:exporter|bridge|run|worker))?\[\d+\]: |\brem
 
 def without_own(block: bytes, hits: Hits) -> Hits:
     """Leave out the lines that are ours."""
-    if not hits or _WORD not in block:
+    find = block.find
+    if not any(find(_WORD, start, end) >= 0 for spans in hits.values() for start, end in spans):
         return hits
-    others = {
-        index: [span for span in spans if not _OWN.search(block, span[0], span[1])] for index, spans in hits.items()
-    }
+    others = {index: [span for span in spans if not _OWN.search(block[slice(*span)])] for index, spans in hits.items()}
     return {index: spans for index, spans in others.items() if spans}
