@@ -56,6 +56,7 @@ class Recovery:
             reason = f"the step {failed[0].action} {failed[0].outcome}: {failed[0].reason}"
             self._runner.not_fixed(run, remediation, number, reason)
         elif run.state is RunState.VERIFYING or len(journal) >= len(remediation.steps):
+            self._ledger.write(lambda connection: runs.change(connection, run.id, state=RunState.VERIFYING))
             since = max((row.ended_at for row in journal), default=self._clock())
             self._submit(run, remediation, lambda r, _allow: self._runner.verify(run, r, number, since))
         else:

@@ -21,6 +21,8 @@ from bridge.policy import Policy, Remediation
 TWICE_SECONDS = 15.0
 """Between two questions that must agree: a return is real, or an alert has gone."""
 GONE_REASON = "neither Prometheus nor any Alertmanager knows the alert any more"
+_WOKEN = 64
+"""So many of those that wait for a slot are looked at next, at least, while there is one."""
 RESOLVED_REASON = "the alert is over, and nothing had been done yet"
 
 
@@ -98,6 +100,8 @@ class Round:
             if candidate.decision_id in held and candidate.episode.id not in self.intake.closed:
                 self._held(candidate, histories)
         self._write()
+        if histories.free_slots > 0:
+            decisions.wake_some(self.connection, Verdict.LIMITED, self.now, max(_WOKEN, 2 * histories.free_slots))
         return self
 
     def _held(self, candidate: Candidate, histories: Histories) -> None:

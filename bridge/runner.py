@@ -1,5 +1,6 @@
 """A run: attempt = steps in order, then the proof. Every step is journalled before it starts and after it has ended."""
 
+import functools
 import random
 import threading
 import time
@@ -11,8 +12,7 @@ from sqlalchemy import Connection
 
 from bridge import escalation
 from bridge.actions.base import Allow, StepOutcome
-from bridge.gates import Verdict
-from bridge.ledger import decisions, runs
+from bridge.ledger import runs
 from bridge.ledger.runs import Outcome, Run, RunState, StepEnd
 from bridge.ledger.store import Ledger
 from bridge.metrics import Metrics
@@ -58,34 +58,77 @@ class Runner:
 
     def attempt(self, run: Run, remediation: Remediation, allow: Allow) -> None:
         """Make the next attempt of a run, unless it was ended in the meantime."""
-        number = run.attempts + 1
-        if self.closing.is_set():
-            return
-        if self._ledger.write(lambda connection: runs.begin_attempt(connection, run.id, number, self._clock())):
-            self.go_on(run, remediation, allow, number, first=0)
+        number, first = run.attempts + 1, remediation.steps[0].action
+
+        def begin(connection: Connection) -> int | None:
+            if not runs.begin_attempt(connection, run.id, number, self._clock()):
+                return None
+            return self._begin_step(connection, run, number, 0, first)
+
+        step_id = None if self.closing.is_set() else self._ledger.write(begin)
+        if step_id is not None:
+            self._steps(self._workshop(run, remediation, allow), number, 0, step_id)
 
     def go_on(self, run: Run, remediation: Remediation, allow: Allow, number: int, first: int) -> None:
         """Do an attempt's steps from the position `first` on, then prove it."""
-        workshop = self._workshop(run, remediation, allow)
-        failure = ""
-        for position, step in enumerate(remediation.steps[first:], start=first):
-            if self.closing.is_set():
-                return
-            end = self._step(workshop, number, position)
-            if end.outcome is StepOutcome.INTERRUPTED:
-                return
+        action = remediation.steps[first].action
+        if not self.closing.is_set():
+            step_id = self._ledger.write(lambda c: self._begin_step(c, run, number, first, action))
+            self._steps(self._workshop(run, remediation, allow), number, first, step_id)
+
+    def _steps(self, workshop: Workshop, number: int, position: int, step_id: int | None) -> None:
+        """Do the steps from one that has been journalled on; a step's end and the next one's begin are one write."""
+        run, remediation, failure = workshop.run, workshop.remediation, ""
+        while step_id is not None:
+            action = remediation.steps[position].action
+            if number == 1 and position == 0:
+                self._metrics.start_delay.observe(max(0.0, self._clock() - run.episode.received_at))
+            end = workshop.run_step(remediation.steps[position])
             if end.outcome is not StepOutcome.SUCCEEDED:
-                failure = failure or f"the step {step.action} {end.outcome}: {end.reason}"
-                if remediation.stop_on_failure:
-                    break
+                failure = failure or f"the step {action} {end.outcome}: {end.reason}"
+            over = (failure and remediation.stop_on_failure) or end.outcome is StepOutcome.INTERRUPTED
+            last = position + 1 == len(remediation.steps)
+            following = None if over or last or self.closing.is_set() else remediation.steps[position + 1].action
+            proven = last and not failure
+            step_id = self._ledger.write(
+                functools.partial(self._next_step, run, (number, position), (step_id, end), following, verifying=proven)
+            )
+            self._metrics.steps.labels(run.remediation, action, end.outcome).inc()
+            self._log.info("step", run=run.id, attempt=number, action=action, outcome=end.outcome, reason=end.reason)
+            if end.outcome is StepOutcome.INTERRUPTED or (step_id is None and not (last or over)):
+                return
+            position += 1
         if failure:
             self.not_fixed(run, remediation, number, failure)
         else:
             self.verify(run, remediation, number, since=self._clock())
 
+    def _next_step(
+        self,
+        run: Run,
+        at: tuple[int, int],
+        ended: tuple[int, StepEnd],
+        following: str | None,
+        connection: Connection,
+        *,
+        verifying: bool,
+    ) -> int | None:
+        """Journal the end of the step at (attempt, position), and the begin of the following one if there is one."""
+        runs.end_step(connection, *ended, self._clock())
+        if verifying:
+            runs.change(connection, run.id, state=RunState.VERIFYING)
+        if following is None:
+            return None
+        number, position = at
+        return self._begin_step(connection, run, number, position + 1, following)
+
+    def _begin_step(self, connection: Connection, run: Run, number: int, position: int, action: str) -> int:
+        return runs.begin_step(
+            connection, run.id, number, position, action=action, token=self._token, now=self._clock()
+        )
+
     def verify(self, run: Run, remediation: Remediation, number: int, since: float) -> None:
         """Look whether the attempt helped, with evidence newer than `since`."""
-        self._ledger.write(lambda connection: runs.change(connection, run.id, state=RunState.VERIFYING))
         proof = prove(remediation.verify, self._scene(run, since), self.closing)
         if proof is None:
             return
@@ -127,21 +170,6 @@ class Runner:
         reason = "the bridge ended while it ran"
         return self._ledger.write(lambda c: runs.cut_off(c, self._token, reason, self._clock()))
 
-    def _step(self, workshop: Workshop, number: int, position: int) -> StepEnd:
-        step, run = workshop.remediation.steps[position], workshop.run
-        step_id = self._ledger.write(
-            lambda connection: runs.begin_step(
-                connection, run.id, number, position, action=step.action, token=self._token, now=self._clock()
-            )
-        )
-        if number == 1 and position == 0:
-            self._metrics.start_delay.observe(max(0.0, self._clock() - run.episode.received_at))
-        end = workshop.run_step(step)
-        self._ledger.write(lambda connection: runs.end_step(connection, step_id, end, self._clock()))
-        self._metrics.steps.labels(run.remediation, step.action, end.outcome).inc()
-        self._log.info("step", run=run.id, attempt=number, action=step.action, outcome=end.outcome, reason=end.reason)
-        return end
-
     def _prove(self, run: Run, remediation: Remediation, number: int, proof: Proof, outcome: Outcome) -> None:
         def done(connection: Connection) -> None:
             runs.end_attempt(connection, run.id, number, proof.reason, self._clock())
@@ -160,7 +188,7 @@ class Runner:
                 return
             due = now if at_once else now + remediation.delay_after(number, self._chance())
             runs.change(connection, run.id, state=RunState.WAITING, reason=reason, due_at=due)
-            decisions.wake(connection, [Verdict.LIMITED], now)
+            runs.free_slot(connection, now)
             escalation.escalate(
                 connection,
                 run.episode,

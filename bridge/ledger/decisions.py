@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, select, update
 
 from bridge.facts import Candidate
 from bridge.gates import Decision, Verdict
@@ -149,10 +149,20 @@ def wake(connection: Connection, verdicts: Iterable[Verdict], now: float, host: 
     """Make what is held due now, retries too, because the reason may have ended (on one host, or for all)."""
     which = [decisions.c.due_at > now, decisions.c.decision.in_(list(verdicts))]
     if host is not None:
-        which.append(or_(decisions.c.host == host, decisions.c.decision == Verdict.LIMITED))
-    retries = select(decisions.c.run_id).where(*which, decisions.c.run_id.is_not(None))
-    connection.execute(update(runs).where(runs.c.id.in_(retries), runs.c.due_at > now).values(due_at=now))
-    connection.execute(update(decisions).where(*which).values(due_at=now))
+        which.append(decisions.c.host == host)
+    _wake(connection, select(decisions.c.id, decisions.c.run_id).where(*which), now)
+
+
+def wake_some(connection: Connection, verdict: Verdict, now: float, count: int) -> None:
+    """Make the longest held ones with a verdict due now: there is room for about so many."""
+    held = select(decisions.c.id, decisions.c.run_id).where(decisions.c.due_at > now, decisions.c.decision == verdict)
+    _wake(connection, held.order_by(decisions.c.due_at).limit(count), now)
+
+
+def _wake(connection: Connection, held: Any, now: float) -> None:
+    rows = connection.execute(held).all()
+    _execute(connection, _DUE, [{"which": row.id, "now": now} for row in rows])
+    _execute(connection, _RUN_DUE, [{"which": row.run_id, "now": now} for row in rows if row.run_id is not None])
 
 
 def long_open(connection: Connection, since: float) -> list[AnyRow]:
@@ -193,6 +203,12 @@ _SAID: dict[str, Any] = {
     "looked_at": bindparam("now"),
 }
 _THIS = update(decisions).where(decisions.c.id == bindparam("which"))
+_DUE = _THIS.values(due_at=bindparam("now"))
+_RUN_DUE = (
+    update(runs)
+    .where(runs.c.id == bindparam("which"), runs.c.due_at > bindparam("now"))
+    .values(due_at=bindparam("now"))
+)
 _AGAIN = _THIS.values(**_SAID, looks=bindparam("looks_now"))
 _FIRST = _THIS.values(**_SAID, decision=bindparam("said"), at=bindparam("now"))
 _PAST = _THIS.values(current=False, due_at=None, looked_at=bindparam("now"))

@@ -3,10 +3,10 @@
 `open`: it fires. `returning`: a `firing` came for what was closed, and whether it is stale is being asked. `closed`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 
-from sqlalchemy import Connection, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, and_, insert, select, update
 
 from bridge.facts import Episode
 from bridge.ledger.schema import UNCLOSED, AnyRow, episodes
@@ -68,21 +68,19 @@ def add(connection: Connection, alerts: Sequence[tuple[Alert, EpisodeState]], se
         }
         for alert, state in alerts
     ]
-    statement = insert(episodes).returning(episodes.c.id, sort_by_parameter_order=True)
-    ids = connection.scalars(statement, rows).all()
+    connection.execute(insert(episodes), rows)
+    ids = unclosed(connection, [alert.identity for alert, _ in alerts])  # one question; RETURNING would be one a row
     return [
-        Episode(id_, alert.identity, alert.labels, alert.annotations, alert.starts_at, now, now)
-        for id_, (alert, _) in zip(ids, alerts, strict=True)
+        Episode(ids[alert.identity].id, alert.identity, alert.labels, alert.annotations, alert.starts_at, now, now)
+        for alert, _ in alerts
     ]
 
 
-def notified(connection: Connection, ids: Iterable[int], now: float) -> None:
+def notified(connection: Connection, ids: Sequence[int], now: float) -> None:
     """Note that these were notified again."""
-    rows = [{"which": id_, "at": now} for id_ in ids]
-    if rows:
-        connection.execute(
-            update(episodes).where(episodes.c.id == bindparam("which")).values(notified_at=bindparam("at")), rows
-        )
+    for start in range(0, len(ids), _CHUNK):
+        which = episodes.c.id.in_(ids[start : start + _CHUNK])
+        connection.execute(update(episodes).where(which).values(notified_at=now))
 
 
 def close(connection: Connection, id_: int, ends_at: float | None, now: float, reason: str) -> bool:

@@ -66,6 +66,12 @@ class Histories:
         self._touched.setdefault(remediation, set()).add(host)
         self._in_hour += first
 
+    @property
+    def free_slots(self) -> int:
+        """How many more runs may be started now."""
+        at_work = sum(sum(runs_.values()) for runs_ in self._busy.values())
+        return min(self._limits.concurrent - at_work, self._limits.runs_per_hour - self._in_hour)
+
     def tripped(self, remediation: str, reason: str) -> None:
         """Note that a breaker has opened in this round."""
         self._breakers[remediation] = reason

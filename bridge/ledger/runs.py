@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from bridge.actions.base import StepOutcome
 from bridge.facts import Candidate, Episode
@@ -15,6 +15,7 @@ from bridge.ledger.episodes import EpisodeState, episode
 from bridge.ledger.schema import UNENDED, AnyRow, attempts, episodes, runs, steps
 
 _CHUNK = 500
+_FOR_ONE_SLOT = 4
 
 
 class RunState(StrEnum):
@@ -174,8 +175,8 @@ def begin_step(
     """Journal a step before it starts; `token` names the process that starts it."""
     keys = {"run_id": run_id, "attempt": attempt, "position": position, "action": action}
     result = connection.execute(insert(steps).values(token=token, started_at=now, **keys))
-    first = update(runs).where(runs.c.id == run_id, runs.c.started_at.is_(None))
-    connection.execute(first.values(started_at=now))
+    if position == 0:
+        connection.execute(_FIRST_STEP, {"run": run_id, "now": now})
     (id_,) = result.inserted_primary_key or (0,)
     return int(id_)
 
@@ -225,7 +226,7 @@ def change(connection: Connection, run_id: int, **values: Any) -> None:
 
 
 def end(connection: Connection, run_id: int, outcome: Outcome, reason: str, now: float) -> bool:
-    """End a run, and wake whatever waits for its host or its slot; tell whether it had not ended before."""
+    """End a run, and wake what waits for its host or its slot; tell whether it had not ended before."""
     statement = (
         update(runs)
         .where(runs.c.id == run_id, UNENDED)
@@ -235,10 +236,19 @@ def end(connection: Connection, run_id: int, outcome: Outcome, reason: str, now:
     row = connection.execute(statement).first()
     if row is None:
         return False
-    decisions.wake(connection, [Verdict.TARGET_BUSY, Verdict.LIMITED], now, host=row.host)
+    decisions.wake(connection, [Verdict.TARGET_BUSY], now, host=row.host)
+    free_slot(connection, now)
     return True
 
 
+def free_slot(connection: Connection, now: float) -> None:
+    """Wake a few of those that wait for a slot; the round that looks at them wakes more while slots are left."""
+    decisions.wake_some(connection, Verdict.LIMITED, now, _FOR_ONE_SLOT)
+
+
+_FIRST_STEP = (
+    update(runs).where(runs.c.id == bindparam("run"), runs.c.started_at.is_(None)).values(started_at=bindparam("now"))
+)
 _WITH_DUE_TIME = (RunState.WAITING, RunState.AWAITING_APPROVAL)
 _RUNS = select(
     runs.c.id.label("run_id"),

@@ -72,6 +72,7 @@ decisions = Table(
     Column("subject", JSON),
     Index("one_current_decision", "episode_id", "remediation", unique=True, sqlite_where=text("current")),
     Index("decisions_by_episode", "episode_id"),
+    Index("decisions_held", "decision", "due_at", sqlite_where=text("due_at IS NOT NULL")),
     Index("decisions_due", "due_at", sqlite_where=text("due_at IS NOT NULL")),
 )
 

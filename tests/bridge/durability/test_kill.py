@@ -1,4 +1,4 @@
-"""`kill -9` at random moments under load, counted: nothing acknowledged is lost, no step runs twice, nothing is stuck."""
+"""`kill -9` at random moments under load: nothing acknowledged is lost, no step runs twice, nothing is stuck."""
 
 import random
 import threading

@@ -83,7 +83,7 @@ def test_a_jump_of_the_clock_starts_nothing_twice(world, jump):
     world.round()
     world.now += jump
     for _ in range(5):
-        world.settle(1)
+        world.settle(2)
         world.advance(7)
     assert len(world.hand.touches) == len({touch.run for touch in world.hand.touches}) == 5
 
@@ -227,7 +227,7 @@ def test_a_storm_touches_no_more_hosts_than_allowed_and_tells_people_once(tmp_pa
         began = world.now
         receipts = [world.fire(each, began) for each in storm]
         assert sum(receipt.accepted for receipt in receipts) == len(storm)
-        for _ in range(10):
+        for _ in range(40):
             world.settle(1)
             world.advance(0.1)
         assert len({touch.host for touch in world.hand.touches}) == 5
