@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.delivery import Delivery
 from bridge.dispatcher import Dispatcher
@@ -112,7 +113,11 @@ class Bridge:
             LedgerError: it could not be made durable.
         """
         parts = self._open_parts()
-        receipt = parts.ledger.write_together(self._take_together, notification)
+        try:
+            receipt = parts.ledger.write_together(self._take_together, notification)
+        except SQLAlchemyError as error:  # the database took it for no failure of its own, but nothing was kept
+            why = str(getattr(error, "orig", None) or error).partition("\n")[0]
+            raise LedgerError(f"the ledger did not take it: {why}") from None
         self.metrics.count(receipt.decided, receipt.ended)
         parts.dispatcher.wake()
         return receipt

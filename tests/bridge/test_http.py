@@ -1,13 +1,14 @@
 """What the bridge answers over HTTP: notifications, the record, and what operators change."""
 
+import contextlib
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bridge.ledger.store import LedgerError
 from remedy.config.problems import ConfigError
 from tests.bridge.served_bridge import Served, served
 from tests.bridge.world import TESTDATA, alert, notification
@@ -79,18 +80,16 @@ def test_json_by_any_of_its_names(calm: Served, kind: str) -> None:
     assert calm.ask("POST", "/webhook", "sender", data=notification(), content_type=kind).status_code == 200
 
 
-def test_what_cannot_be_made_durable_is_503_so_that_it_comes_again(
-    bridge: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(_work: object) -> None:
-        raise LedgerError("the ledger could not be written: database or disk is full")
-
-    monkeypatch.setattr(bridge.service.bridge.ledger, "write", full)
-    answer = bridge.notify(alert(ASK))
-    assert answer.status_code == 503
-    assert "database or disk is full" in answer.json["error"]
-    assert bridge.metric('remediation_notifications_total{result="unavailable"}') == 1
-    monkeypatch.undo()
+def test_what_cannot_be_made_durable_is_503_so_that_it_comes_again(bridge: Served, tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db")) as other:
+        other.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON episodes BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
+        )
+        answer = bridge.notify(alert(ASK))
+        assert answer.status_code == 503
+        assert "database or disk is full" in answer.json["error"]
+        assert bridge.metric('remediation_notifications_total{result="unavailable"}') == 1
+        other.execute("DROP TRIGGER full")
     assert bridge.notify(alert(ASK)).json["accepted"] == 1
 
 
