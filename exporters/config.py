@@ -14,7 +14,7 @@ from exporters.logs.engines import EngineChoice
 from exporters.logs.pattern import LogPattern
 from exporters.logs.settings import LogSource
 from remedy.config import kinds
-from remedy.config.extras import MissingExtra
+from remedy.config.extras import MissingExtra, require
 from remedy.config.problems import ConfigError, KeyPath, Problem
 from remedy.config.yamlfile import Document, read_yaml
 
@@ -148,6 +148,11 @@ def _checks(document: Document, data: Any, problems: list[Problem]) -> list[Chec
 
 def _patterns(document: Document, wanted: LogPatterns, problems: list[Problem]) -> list[LogPattern]:
     found: list[LogPattern] = []
+    try:
+        if wanted.engine is EngineChoice.HYPERSCAN:
+            require("hyperscan", "fast")
+    except MissingExtra as missing:
+        problems.append(document.problem(("log_patterns", "engine"), str(missing)))
     try:
         found += chosen(wanted.use, read_folder())
     except ValueError as unknown:

@@ -71,12 +71,18 @@ class Exporter:
         return self.standings()[name], run
 
     def adopt(self, config: ExporterConfig) -> None:
-        """Go on with another configuration; checks that are the same keep how they stand."""
+        """Go on with another configuration; checks that are the same keep how they stand.
+
+        Raises:
+            ConfigError: its state cannot be opened; nothing has changed.
+        """
         before = self.standings()
+        another = config.state != self._config.state or self._follower is None
+        store = _open_store(config.state) if another and config.log_sources else None  # before anything is stopped
         self.stop()
         self._config = config
         self._schedule = Schedule(config.checks, self._clock, before)
-        self._follower = self._make_follower(config)
+        self._follower = self._make_follower(config, store)
         self.start()
         self._reloaded.set(1)
 
@@ -84,7 +90,7 @@ class Exporter:
         """Say in the metrics that the configuration that was read last is not the one in force."""
         self._reloaded.set(0)
 
-    def _make_follower(self, config: ExporterConfig) -> Follower | None:
+    def _make_follower(self, config: ExporterConfig, store: Store | None = None) -> Follower | None:
         if not config.log_sources:
             self.counts.begin((), {})
             return None
@@ -92,7 +98,7 @@ class Exporter:
             config.log_sources,
             config.log_patterns,
             engine=make_engine(config.log_patterns, config.engine),
-            store=_open_store(config.state),
+            store=store or _open_store(config.state),
             counts=self.counts,
             clock=self._clock,
         )

@@ -1,5 +1,6 @@
 """The exporter as a service: what `remedy.web.serve` starts, reloads and stops."""
 
+import resource
 import socket
 import time
 from pathlib import Path
@@ -27,7 +28,7 @@ class ExporterService:
         self._file = file
         config = read_config(file)
         self.exporter = Exporter(config, CollectorRegistry(), time)
-        self._app = make_app(self.exporter, self._adopt, access_of(config, [socket.gethostname(), socket.getfqdn()]))
+        self._app = make_app(self.exporter, self._adopt, access_of(config, [socket.gethostname()]))
 
     @property
     def wsgi(self) -> Flask:
@@ -35,7 +36,9 @@ class ExporterService:
         return self._app
 
     def start(self) -> None:
-        """Begin to check and to follow."""
+        """Begin to check and to follow; every log that is followed is held open."""
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         self.exporter.start()
 
     def reload(self) -> None:
@@ -51,8 +54,7 @@ class ExporterService:
 
     def _adopt(self) -> None:
         try:
-            config = read_config(self._file)
+            self.exporter.adopt(read_config(self._file))
         except ConfigError:
             self.exporter.refused()
             raise
-        self.exporter.adopt(config)

@@ -20,7 +20,12 @@ StartAt = Literal["end", "beginning"] | LastLines
 
 
 class LogSource(BaseModel):
-    """One source of log lines; what a glob names adds up under its name."""
+    """One source of log lines; what a glob names adds up under its name.
+
+    Rotated files are read to their end, whatever they are called by then; what was copied and truncated is looked for
+    in the copy. Out of reach is what was written between a copy and its truncation, and what was deleted or compressed
+    before anyone read it: compressed files are left alone.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -132,6 +132,10 @@ def test_reload(tmp_path: Path, site: Site) -> None:
         assert exporter.metric("exporter_config_last_reload_successful") == 0
         assert exporter.metric('healthcheck_success{check="web"') == 1
 
+        exporter.configure({**kept, "state": "/proc/nothing/here.db"})
+        assert requests.post(f"{exporter.url}/-/reload", timeout=10).status_code == 400
+        assert exporter.metric(counter) == 1
+
         exporter.configure({**kept, "checks": []})
         assert requests.post(f"{exporter.url}/-/reload", timeout=10).status_code == 200
         assert exporter.metric("exporter_config_last_reload_successful") == 1
