@@ -13,7 +13,7 @@ from tests.exporters.running import RunningExporter
 
 pytestmark = pytest.mark.slow
 _COUNTER = 'log_pattern_matches_total{pattern="disk_full"'
-_ROUNDS = 24
+_ROUNDS = 25
 
 
 def rotate(folder: Path, log: Path, options: str) -> None:
