@@ -30,6 +30,8 @@ from bridge.sweep import Sweep
 SWEEP_SECONDS = 30.0
 """How often every open episode is looked at: has it gone without a word, is it unresolved for too long?"""
 _LONGEST_SLEEP_SECONDS = 5.0
+_MAY_HAVE_ENDED = (Verdict.PAUSED, Verdict.TARGET_BUSY, Verdict.LIMITED)
+"""Reasons that may have ended while no bridge was there to see it."""
 
 
 class Dispatcher:
@@ -63,6 +65,8 @@ class Dispatcher:
     def recover(self) -> int:
         """Take up what the last process left; return how many runs. Called once, before `start`."""
         self._housekeeping.begin()
+        now = self._clock()
+        self._ledger.write(lambda connection: decisions.wake(connection, _MAY_HAVE_ENDED, now))
         return self._crew.recovery.recover(self._policy())
 
     def start(self) -> None:

@@ -162,6 +162,18 @@ def test_a_pause_file_beside_the_ledger_holds_everything_while_it_is_there(world
     assert len(world.hand.touches) == 1
 
 
+def test_what_a_pause_file_held_goes_on_at_once_when_it_went_while_the_bridge_was_down(world):
+    file = world.folder / "PAUSE"
+    file.touch()
+    world.fire(labels(), world.now)
+    world.settle(1)
+    world.end()
+    file.unlink()
+    world.begin()
+    world.settle(1)
+    assert len(world.hand.touches) == 1
+
+
 @pytest.mark.parametrize("world", [("flapping: {times: 3, within: 1h}\n        cooldown: 1s",)], indirect=True)
 def test_what_keeps_coming_back_is_told_once_and_then_held(world):
     come_back(world, 3)
