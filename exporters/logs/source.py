@@ -11,8 +11,9 @@ from pathlib import Path
 
 from exporters.logs.copies import copies_of, is_copy
 from exporters.logs.engine import Engine
-from exporters.logs.files import NotAFileError, generations, is_relative, members, moved_to, relatives
+from exporters.logs.files import NotAFileError, generations, is_relative, members, relatives
 from exporters.logs.position import FileId, Known, Position, file_id, set_aside
+from exporters.logs.recognition import found_again, size_of
 from exporters.logs.settings import LogSource
 from exporters.logs.start import first_position
 from exporters.logs.store import Change, Saved
@@ -24,8 +25,6 @@ _HOLD_SECONDS = 3600.0
 """How long a file that was rotated is held for a writer that has not noticed."""
 _HOLD_DELETED_SECONDS = 30.0
 """The same for one that was deleted: as long as it is held, its space is not free."""
-_LOOKS = 5
-"""How often a file is looked for in a folder that is being rotated at that moment."""
 
 
 class Source:
@@ -98,7 +97,7 @@ class Source:
             return
         lost = []
         for key, known in list(self._known.items()):
-            path = _found_again(key, known, here.get(key))
+            path = found_again(key, known, here.get(key))
             if path is None:
                 change.totals["truncations"] += here.get(key) == known.path and known.position.offset > 0
                 self._forget(key, change)
@@ -140,12 +139,12 @@ class Source:
     def _adopt(self, key: FileId, path: Path, now: float, change: Change) -> None:
         """Begin to read a file that has come to be named by the path."""
         known = self._known.get(key)
-        if known is not None and _found_again(key, known, path) is None:
+        if known is not None and found_again(key, known, path) is None:
             self._forget(key, change)  # another file has got the inode of one that is gone
             known = None
-        if known is None and not _size(path) and any(is_relative(path, tail.path) for tail in self._tails.values()):
+        if known is None and not size_of(path) and any(is_relative(path, tail.path) for tail in self._tails.values()):
             return  # nothing yet to tell a copy by
-        if known is not None and known.position.ignored and _size(path) == known.position.untouched_size:
+        if known is not None and known.position.ignored and size_of(path) == known.position.untouched_size:
             return
         if not self._begun:
             self._adopt_first(key, path, change)
@@ -157,7 +156,7 @@ class Source:
     def _adopt_first(self, key: FileId, path: Path, change: Change) -> None:
         tail = self._open(key, path, Position(), change)
         if tail is None:  # what is in it by now is as little ours as in the others
-            self._remember(key, Known(path, Position(_size(path))), change)
+            self._remember(key, Known(path, Position(size_of(path))), change)
             return
         tail.position = first_position(tail.fd, self._settings.start_at, self._engine, self._ids)
         self._keep(tail, change)
@@ -267,7 +266,7 @@ class Source:
         """What is there before we begin and is no log by itself is none of ours, then or later."""
         for key, (path, _) in generations(self._settings.path).items():
             if key not in self._known and key not in self._tails:
-                self._set_aside(key, path, _size(path), change)
+                self._set_aside(key, path, size_of(path), change)
 
     def _set_aside(self, key: FileId, path: Path, offset: int, change: Change) -> None:
         with suppress(OSError), path.open("rb") as file:
@@ -289,25 +288,3 @@ class Source:
         self._known.pop(key, None)
         change.files.pop(key, None)
         change.forgotten.add(key)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
-def _found_again(key: FileId, known: Known, path: Path | None) -> Path | None:
-    """Return where a known file is now, if it is still what was read; names may change while we look."""
-    for _ in range(_LOOKS):
-        path = path or moved_to(known.path, key)
-        if path is None:
-            continue
-        with suppress(OSError), path.open("rb") as file:
-            if file_id(os.fstat(file.fileno())) == key:
-                # An empty file is like any other: by it nothing can be known again.
-                same = known.position.known_again and known.position.holds(file.fileno())
-                return path if same else None
-        path = None
-    return None
