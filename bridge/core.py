@@ -13,23 +13,23 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from bridge.delivery import Delivery
-from bridge.dispatcher import Dispatcher
-from bridge.explanation import as_episodes, explain
-from bridge.facts import Candidate, Episode, History
-from bridge.intake import Intake, Receipt
+from bridge.decision.explanation import as_episodes, explain
+from bridge.decision.facts import Candidate, Episode, History
+from bridge.decision.intake import Intake, Receipt
+from bridge.decision.payload import Notification
+from bridge.decision.together import take_together
+from bridge.escalation.delivery import Delivery
 from bridge.ledger import controls, episodes, sqlite
 from bridge.ledger.episodes import EpisodeState
 from bridge.ledger.histories import Histories
 from bridge.ledger.store import Ledger, LedgerError
 from bridge.lock import LedgerLock
 from bridge.metrics import Metrics, State, StateCollector
-from bridge.observer import Observer
-from bridge.others import Others
-from bridge.payload import Notification
-from bridge.policy import Policy, Remediation
-from bridge.runner import Runner
-from bridge.together import take_together
+from bridge.peers.observer import Observer
+from bridge.peers.others import Others
+from bridge.policy.remediation import Policy, Remediation
+from bridge.run.dispatcher import Dispatcher
+from bridge.run.runner import Runner
 
 _LOCK_SECONDS = 0.2
 _THREADS = 256

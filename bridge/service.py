@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry
 
 from bridge.core import Bridge
 from bridge.ledger.store import LedgerError
-from bridge.loading import load_policy
-from bridge.observer import Observer
-from bridge.policy import Policy
+from bridge.peers.observer import Observer
+from bridge.policy.loading import load_policy
+from bridge.policy.remediation import Policy
 from bridge.web.access import Access, Role
 from bridge.web.app import make_app
 from bridge.web.guard import Guard

@@ -10,8 +10,8 @@ import click
 import pytest
 import yaml
 
-from bridge.config import Settings
-from bridge.loading import check_policy
+from bridge.policy.config import Settings
+from bridge.policy.loading import check_policy
 from exporters.config import _File as ExporterFile
 from exporters.config import config_of
 from remedy.cli import cli

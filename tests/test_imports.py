@@ -97,13 +97,13 @@ def an_action_sees_its_fields_and_its_context(file: Source) -> Iterator[str]:
 def a_notifier_hands_over_and_knows_no_more(file: Source) -> Iterator[str]:
     """Neither does a notifier or a verification know what serves, stores or runs it."""
     if file.within("bridge.notifiers", "bridge.verify"):
-        foreign = ("flask", "sqlalchemy", "bridge.ledger", "bridge.web", "bridge.runner", "bridge.dispatcher")
+        foreign = ("flask", "sqlalchemy", "bridge.ledger", "bridge.web", "bridge.run")
         yield from (name for name in file.imports() if begins(name, *foreign))
 
 
 def pure_pieces_stay_pure(file: Source) -> Iterator[str]:
     """Payload, matchers and gates decide over what is passed in: no clock, file, network or ledger."""
-    if file.within("bridge.payload", "bridge.matchers", "bridge.gates"):
+    if file.within("bridge.decision.payload", "bridge.policy.matchers", "bridge.decision.gates"):
         foreign = ("flask", "sqlalchemy", "requests", "time", "pathlib", "os", "threading", "bridge.ledger")
         yield from (name for name in file.imports() if begins(name, *foreign))
 
@@ -229,7 +229,7 @@ def test_half_of_the_files_are_short() -> None:
         (an_action_sees_its_fields_and_its_context, "bridge/actions/x.py", "from flask import g"),
         (an_action_sees_its_fields_and_its_context, "bridge/actions/x.py", "from bridge import ledger"),
         (a_notifier_hands_over_and_knows_no_more, "bridge/notifiers/x.py", "import bridge.ledger.runs"),
-        (pure_pieces_stay_pure, "bridge/gates.py", "import time"),
+        (pure_pieces_stay_pure, "bridge/decision/gates.py", "import time"),
         (flask_is_on_top, "bridge/ledger/x.py", "import flask"),
         (an_extra_is_imported_when_it_is_used, "exporters/x.py", "import redis.client"),
         (nothing_at_module_level_changes, "bridge/x.py", "SEEN = {}\ndef f(x):\n    SEEN[x] = 1"),

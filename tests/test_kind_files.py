@@ -18,9 +18,9 @@ from remedy.config import kinds
 from tests.test_imports import sources
 
 DEFAULTS = (
-    "bridge.verification imports bridge.verify.alert_clears_within",  # what holds where a remediation names none
-    "bridge.verification imports bridge.verify.quiet_for",
-    "bridge.policy imports bridge.verify.none",
+    "bridge.run.verification imports bridge.verify.alert_clears_within",  # what holds where a remediation names none
+    "bridge.run.verification imports bridge.verify.quiet_for",
+    "bridge.policy.remediation imports bridge.verify.none",
 )
 PACKAGES = [
     pytest.param(package, base, id=package.__name__)

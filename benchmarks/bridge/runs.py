@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry
 from benchmarks.bridge.alerts import body, hosts
 from bridge.actions.base import Action, StepContext
 from bridge.core import Bridge
-from bridge.payload import parse_notification
-from bridge.policy import Policy, Step
+from bridge.decision.payload import parse_notification
+from bridge.policy.remediation import Policy, Step
 from tests.bridge import world
 from tests.bridge.durability.process import eventually
 

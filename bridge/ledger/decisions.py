@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, insert, select, update
 
-from bridge.facts import Candidate
-from bridge.gates import Decision, Verdict
+from bridge.decision.facts import Candidate
+from bridge.decision.gates import Decision, Verdict
 from bridge.ledger.episodes import EpisodeState, episode
 from bridge.ledger.schema import CURRENT, UNCLOSED, AnyRow, decisions, episodes, runs
 

@@ -8,9 +8,9 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, and_, insert, select, update
 
-from bridge.facts import Episode
+from bridge.decision.facts import Episode
+from bridge.decision.payload import Alert
 from bridge.ledger.schema import UNCLOSED, AnyRow, episodes
-from bridge.payload import Alert
 
 _CHUNK = 500
 

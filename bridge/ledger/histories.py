@@ -5,11 +5,11 @@ from typing import Any
 
 from sqlalchemy import Connection, exists, func, or_, select
 
-from bridge.config import Limits
-from bridge.facts import Candidate, History, Pause
-from bridge.gates import HOUR
+from bridge.decision.facts import Candidate, History, Pause
+from bridge.decision.gates import HOUR
 from bridge.ledger.schema import UNENDED, breakers, decisions, episodes, pauses, runs
-from bridge.policy import Remediation
+from bridge.policy.config import Limits
+from bridge.policy.remediation import Remediation
 
 AT_WORK = ("queued", "running", "verifying")
 """States of a run that take up one of the slots. One that waits for its next attempt keeps only its host busy."""

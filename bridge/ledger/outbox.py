@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from bridge.facts import Episode
+from bridge.decision.facts import Episode
 from bridge.ledger.episodes import episode
 from bridge.ledger.schema import episodes, escalations
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
+from bridge.escalation.stories import moment
 from bridge.ledger.decisions import PENDING
 from bridge.ledger.schema import AnyRow, attempts, decisions, episodes, escalations, runs, steps
-from bridge.stories import moment
 
 MOST = 1000
 """Rows of a page."""

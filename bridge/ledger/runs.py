@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from bridge.actions.base import StepOutcome
-from bridge.facts import Candidate, Episode
-from bridge.gates import Verdict
+from bridge.decision.facts import Candidate, Episode
+from bridge.decision.gates import Verdict
 from bridge.ledger import decisions
 from bridge.ledger.episodes import EpisodeState, episode
 from bridge.ledger.schema import UNENDED, AnyRow, attempts, episodes, runs, steps

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import requests
 from pydantic import BaseModel, ConfigDict
 
-from bridge.config import Authorization, BasicAuth, TLSConfig
 from bridge.notifiers.base import PassingError, PermanentError
+from bridge.policy.config import Authorization, BasicAuth, TLSConfig
 
 _MAY_PASS = frozenset({408, 425, 429})
 _SERVER_TROUBLE = 500

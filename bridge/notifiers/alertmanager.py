@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import Field, HttpUrl
 
+from bridge.decision.own_alerts import REMEDIATION_FAILED
 from bridge.notifiers._http import HttpAccess
 from bridge.notifiers.base import Message, Notifier, State
-from bridge.own_alerts import REMEDIATION_FAILED
 from remedy.config.durations import Duration
 
 

@@ -5,7 +5,7 @@ Source of the rule: measured; with the exporter killed while its check failed, t
 
 from collections.abc import Mapping
 
-from bridge.observer import RuleView
+from bridge.peers.observer import RuleView
 from bridge.verify._promql import alternatives
 from bridge.verify.base import Evidence, Finding, Scene
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from bridge.observer import ObserverError, RuleView
+from bridge.peers.observer import ObserverError, RuleView
 from bridge.verify._watched import agree, labels_of, present, scraped
 from bridge.verify.base import Evidence, Finding, Scene, Verification, unanswered
 from remedy.config.durations import Duration

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from bridge.observer import NobodyToAskError, Observer, ObserverError
+from bridge.peers.observer import NobodyToAskError, Observer, ObserverError
 from remedy.config.durations import Duration
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from bridge.observer import ObserverError
+from bridge.peers.observer import ObserverError
 from bridge.verify._watched import labels_of
 from bridge.verify.base import Evidence, Finding, Scene, Verification, unanswered
 from remedy.config.durations import Duration

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bridge.observer import ObserverError
+from bridge.peers.observer import ObserverError
 from bridge.verify._watched import labels_of, scraped
 from bridge.verify.base import Evidence, Finding, Scene, Verification, unanswered
 from remedy.config.durations import Duration, format_duration

@@ -5,7 +5,7 @@ from sqlalchemy import Connection
 from werkzeug.exceptions import Conflict, NotFound
 
 from bridge.core import Bridge
-from bridge.gates import Decision, Verdict
+from bridge.decision.gates import Decision, Verdict
 from bridge.ledger import decisions, runs
 from bridge.ledger.decisions import Entry
 from bridge.ledger.runs import Outcome, Run, RunState

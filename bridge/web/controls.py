@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from werkzeug.exceptions import BadRequest, NotFound
 
 from bridge.core import Bridge
-from bridge.gates import Verdict
+from bridge.decision.gates import Verdict
 from bridge.ledger import controls, decisions
 from remedy.config.durations import Duration
 from remedy.config.problems import did_you_mean
@@ -34,16 +34,10 @@ def controls_blueprint(bridge: Bridge) -> Blueprint:
     """Make the routes."""
     routes = Blueprint("controls", __name__, url_prefix="/api/v1")
 
-    def known(name: str | None) -> None:
-        """Refuse a name that nothing has: a pause of nothing would look like one."""
-        names = [remediation.name for remediation in bridge.policy.remediations]
-        if name and name not in names:
-            raise NotFound(f"there is no remediation '{name}'{did_you_mean(name, names)}")
-
     @routes.put("/pause")
     def pause() -> Response:
         wanted = _body(_Pause)
-        known(wanted.remediation)
+        _known(bridge, wanted.remediation)
         now = bridge.now()
         until = None if wanted.duration is None else now + wanted.duration.total_seconds()
 
@@ -63,7 +57,7 @@ def controls_blueprint(bridge: Bridge) -> Blueprint:
             return controls.clear_pause(connection, remediation)
 
         if not bridge.change(work):
-            known(remediation)
+            _known(bridge, remediation)
             raise NotFound("nothing is paused")
         return jsonify({"status": "resumed", "remediation": remediation or None})
 
@@ -77,10 +71,17 @@ def controls_blueprint(bridge: Bridge) -> Blueprint:
             return bool(closed)
 
         if not bridge.change(work):
-            known(remediation)
+            _known(bridge, remediation)
         return jsonify({"status": "reset", "remediations": closed})
 
     return routes
+
+
+def _known(bridge: Bridge, name: str | None) -> None:
+    """Refuse a name that nothing has: a pause of nothing would look like one."""
+    names = [remediation.name for remediation in bridge.policy.remediations]
+    if name and name not in names:
+        raise NotFound(f"there is no remediation '{name}'{did_you_mean(name, names)}")
 
 
 def _body(model: type[Body]) -> Body:

@@ -4,7 +4,7 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest
 
 from bridge.core import Bridge
-from bridge.payload import NotAPayloadError, parse_notification
+from bridge.decision.payload import NotAPayloadError, parse_notification
 
 
 def explain_blueprint(bridge: Bridge) -> Blueprint:

@@ -4,8 +4,8 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest, HTTPException, ServiceUnavailable, UnsupportedMediaType
 
 from bridge.core import Bridge, NotReadyError
+from bridge.decision.payload import NotAPayloadError, parse_notification
 from bridge.ledger.store import LedgerError
-from bridge.payload import NotAPayloadError, parse_notification
 
 _RESULTS = {400: "malformed", 413: "too_large", 415: "wrong_type", 503: "unavailable"}
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from bridge.loading import load_policy
 from bridge.logs import configure_logs
+from bridge.policy.loading import load_policy
 from bridge.service import BridgeService, access_of, listen_of, make_folder
 from remedy.web.serve import serve
 

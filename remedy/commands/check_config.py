@@ -45,7 +45,7 @@ def _exporter(file: Path, insecure: bool) -> str:
 
 
 def _remediation(file: Path, insecure: bool) -> str:
-    from bridge.loading import load_policy  # noqa: PLC0415 - the bridge's libraries only for its file
+    from bridge.policy.loading import load_policy  # noqa: PLC0415 - the bridge's libraries only for its file
     from bridge.service import access_of, listen_of  # noqa: PLC0415
 
     policy = load_policy(file, insecure=insecure)

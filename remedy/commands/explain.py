@@ -37,10 +37,10 @@ def command(payload: BinaryIO | None, file: Path, *, offline: bool, as_json: boo
 
 
 def _offline(file: Path, body: bytes) -> list[dict[str, Any]]:
-    from bridge.explanation import as_episodes, explain  # noqa: PLC0415 - only this way needs the bridge's libraries
-    from bridge.facts import History, Standing  # noqa: PLC0415
-    from bridge.loading import load_policy  # noqa: PLC0415
-    from bridge.payload import NotAPayloadError, parse_notification  # noqa: PLC0415
+    from bridge.decision.explanation import as_episodes, explain  # noqa: PLC0415 - only this way needs the bridge's libraries
+    from bridge.decision.facts import History, Standing  # noqa: PLC0415
+    from bridge.decision.payload import NotAPayloadError, parse_notification  # noqa: PLC0415
+    from bridge.policy.loading import load_policy  # noqa: PLC0415
 
     policy, now = load_policy(file, insecure=True), time.time()
     try:

@@ -32,7 +32,7 @@ class BridgeClient:
         Raises:
             ConfigError: the file cannot be used.
         """
-        from bridge.loading import load_policy  # noqa: PLC0415 - only what talks to a bridge needs its libraries
+        from bridge.policy.loading import load_policy  # noqa: PLC0415 - only what talks to a bridge needs its libraries
         from bridge.service import socket_of  # noqa: PLC0415
 
         self.socket = socket_of(load_policy(file, insecure=True))

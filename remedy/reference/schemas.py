@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from bridge import actions, notifiers, verify
 from bridge.actions.base import Action
-from bridge.config import Settings
 from bridge.notifiers.base import Notifier
+from bridge.policy.config import Settings
 from bridge.verify.base import Verification
 from exporters import checks
 from exporters.checks.base import Check

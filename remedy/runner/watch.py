@@ -7,8 +7,8 @@ from typing import Literal
 from prometheus_client import CollectorRegistry
 from prometheus_client.samples import Sample as Scraped
 
-from bridge.observer import NobodyToAskError, RuleView, Sample
-from bridge.payload import Alert, Notification, fingerprint
+from bridge.decision.payload import Alert, Notification, fingerprint
+from bridge.peers.observer import NobodyToAskError, RuleView, Sample
 from remedy.runner.rules import JOB, RULES, Labels, Reading
 
 _GROWING = "log_pattern_matches_total"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from bridge.own_alerts import MACHINERY
+from bridge.decision.own_alerts import MACHINERY
 from remedy.starter.alerts import KnownAlert
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import requests
 import yaml
 
-from bridge.config import Peer
-from bridge.facts import Episode
-from bridge.peers import PeerClient
-from bridge.prometheus import PrometheusObserver
+from bridge.decision.facts import Episode
+from bridge.peers.client import PeerClient
+from bridge.peers.prometheus import PrometheusObserver
+from bridge.policy.config import Peer
 from remedy.demo.ports import free_ports
 from remedy.demo.processes import Program, Running
 from remedy.demo.programs import Tools

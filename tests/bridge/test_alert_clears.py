@@ -9,7 +9,7 @@ import promql_parser
 import pytest
 import yaml
 
-from bridge.observer import NobodyToAskError, NoObserver, ObserverError, RuleView, Sample
+from bridge.peers.observer import NobodyToAskError, NoObserver, ObserverError, RuleView, Sample
 from bridge.verify._promql import alternatives
 from bridge.verify.alert_clears_within import AlertClears
 from bridge.verify.base import Evidence, Scene

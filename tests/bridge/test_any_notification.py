@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.intake import Intake
+from bridge.decision.intake import Intake
+from bridge.decision.payload import parse_notification
 from bridge.ledger import decisions, pages
 from bridge.ledger.store import Ledger
-from bridge.payload import parse_notification
 from tests.bridge.world import alert, notification, policy
 
 TEXTS = st.text(st.characters(codec=None), max_size=8)

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.facts import Episode, History, Standing
-from bridge.gates import Case, Verdict, decide
-from bridge.peers import PeerClient
-from bridge.standing import Standings
+from bridge.decision.facts import Episode, History, Standing
+from bridge.decision.gates import Case, Verdict, decide
+from bridge.peers.client import PeerClient
+from bridge.peers.standing import Standings
 from bridge.verify.alert_clears_within import AlertClears
 from bridge.verify.base import Evidence, Finding, Scene
 from bridge.verify.query import Query

@@ -10,15 +10,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 
-from bridge import escalation
-from bridge.delivery import Delivery
+from bridge.decision.payload import parse_notification
+from bridge.escalation import levels as escalation
+from bridge.escalation.delivery import Delivery
 from bridge.ledger import episodes
 from bridge.ledger.episodes import EpisodeState
 from bridge.ledger.schema import AnyRow, escalations
 from bridge.ledger.store import Ledger
 from bridge.metrics import Metrics
-from bridge.payload import parse_notification
-from bridge.policy import Policy
+from bridge.policy.remediation import Policy
 from tests.bridge.local_server import Asked, listening, saying
 from tests.bridge.world import alert, notification, policy
 from tests.e2e.waiting import wait_for

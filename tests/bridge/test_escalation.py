@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from bridge import escalation, stories
-from bridge.config import EscalationLevel
-from bridge.facts import Episode
+from bridge.decision.facts import Episode
+from bridge.decision.payload import parse_notification
+from bridge.escalation import levels as escalation
+from bridge.escalation import stories
 from bridge.ledger import episodes, outbox
 from bridge.ledger.episodes import EpisodeState
 from bridge.ledger.schema import escalations
 from bridge.ledger.store import Ledger
-from bridge.payload import parse_notification
-from bridge.policy import Remediation
+from bridge.policy.config import EscalationLevel
+from bridge.policy.remediation import Remediation
 from tests.bridge.world import DOWN, alert, notification, policy
 
 LEVELS = policy("""

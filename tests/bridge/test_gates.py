@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge import gates
-from bridge.config import Mode
-from bridge.facts import History, Pause, Standing
-from bridge.gates import GATES, RETRIES, Case, Gate, Verdict, decide
+from bridge.decision import gates
+from bridge.decision.facts import History, Pause, Standing
+from bridge.decision.gates import GATES, RETRIES, Case, Gate, Verdict, decide
+from bridge.policy.config import Mode
 from tests.bridge.world import episode, policy
 
 NOW = 100_000.0

@@ -339,7 +339,7 @@ def test_what_is_not_there_is_a_sentence_too(calm: Served, method: str, path: st
 
 
 def test_beyond_loopback_without_a_credential_it_does_not_start(tmp_path: Path) -> None:
-    from bridge.loading import load_policy
+    from bridge.policy.loading import load_policy
     from bridge.service import listen_of
 
     file = tmp_path / "remediation.yml"

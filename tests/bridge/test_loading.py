@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import Mode, Settings
-from bridge.loading import load_policy
+from bridge.policy.config import Mode, Settings
+from bridge.policy.loading import load_policy
 from remedy.config.problems import ConfigError
 from tests.bridge.world import policy
 from tests.wrong_files import cases, check

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.matchers import all_match, first_miss, parse_matcher
+from bridge.policy.matchers import all_match, first_miss, parse_matcher
 
 LABELS = {"alertname": "Down", "severity": "critical", "path": 'C:\\a "b"\nc', "empty": ""}
 HOLDS = [

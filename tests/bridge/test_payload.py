@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.payload import MAX_LABEL_BYTES, MAX_LABELS, NotAPayloadError, fingerprint, parse_notification
+from bridge.decision.payload import MAX_LABEL_BYTES, MAX_LABELS, NotAPayloadError, fingerprint, parse_notification
 from tests.bridge.world import TESTDATA, alert, notification
 
 BODIES = sorted(file for file in TESTDATA.glob("webhook_*.json") if ".http." not in file.name)

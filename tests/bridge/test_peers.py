@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from bridge.alertmanager import ask
-from bridge.config import Peer
-from bridge.observer import ObserverError
-from bridge.peers import PeerClient, PeerError
-from bridge.prometheus import PrometheusObserver
+from bridge.peers.alertmanager import ask
+from bridge.peers.client import PeerClient, PeerError
+from bridge.peers.observer import ObserverError
+from bridge.peers.prometheus import PrometheusObserver
+from bridge.policy.config import Peer
 from remedy.demo.ports import free_ports
 from tests.bridge.local_server import Asked, Reply, listening, saying
 from tests.bridge.world import TESTDATA

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.facts import Episode
+from bridge.decision.facts import Episode
 from tests.bridge.real_stack import Watched, watched
 from tests.bridge.served_bridge import Served, served
 from tests.bridge.world import alert

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from bridge.redaction import redact
+from bridge.run.redaction import redact
 
 SECRET = "hunter2"
 FORMS = [

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bridge.gates import Verdict, choose
-from bridge.own_alerts import MACHINERY
-from bridge.policy import route
+from bridge.decision.gates import Verdict, choose
+from bridge.decision.own_alerts import MACHINERY
+from bridge.policy.remediation import route
 from tests.bridge.world import DOWN, episode, policy
 
 WAIT = "steps: [{wait: {duration: 1s}}]"

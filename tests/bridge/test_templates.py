@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.templates import (
+from bridge.policy.templates import (
     MAX_VALUE,
     TemplateValueError,
     check_field,

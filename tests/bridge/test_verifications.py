@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from bridge.observer import NobodyToAskError, ObserverError, Sample
-from bridge.verification import prove, suitable
+from bridge.peers.observer import NobodyToAskError, ObserverError, Sample
+from bridge.run.verification import prove, suitable
 from bridge.verify.alert_clears_within import AlertClears
 from bridge.verify.base import Evidence, Finding, Scene, Verification
 from bridge.verify.none import NoVerification

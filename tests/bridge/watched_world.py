@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from bridge.observer import ObserverError, RuleView, Sample
+from bridge.peers.observer import ObserverError, RuleView, Sample
 from bridge.verify.base import Finding, Scene, Verification
 
 SINCE = 1000.0

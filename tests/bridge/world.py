@@ -8,10 +8,10 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from bridge.facts import Episode
-from bridge.loading import check_policy
-from bridge.payload import fingerprint
-from bridge.policy import Policy
+from bridge.decision.facts import Episode
+from bridge.decision.payload import fingerprint
+from bridge.policy.loading import check_policy
+from bridge.policy.remediation import Policy
 from remedy.config.yamlfile import parse_yaml
 
 TESTDATA = Path(__file__).parent / "testdata"

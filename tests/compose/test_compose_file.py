@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from bridge.loading import load_policy
+from bridge.policy.loading import load_policy
 from exporters.config import read_config
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bridge.own_alerts import is_own
+from bridge.decision.own_alerts import is_own
 from tests.monitoring.conftest import Tool
 
 SEVERITIES = {"warning", "error", "critical"}

@@ -11,16 +11,16 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 
 from bridge.actions.base import Action, StepContext, StepError
-from bridge.dispatcher import Dispatcher
-from bridge.facts import Episode, Standing
-from bridge.intake import Intake, Receipt
+from bridge.decision.facts import Episode, Standing
+from bridge.decision.intake import Intake, Receipt
+from bridge.decision.payload import fingerprint, parse_notification
 from bridge.ledger.schema import decisions
 from bridge.ledger.store import Ledger, LedgerError
 from bridge.metrics import Metrics
-from bridge.observer import NoObserver
-from bridge.payload import fingerprint, parse_notification
-from bridge.policy import Policy, Step
-from bridge.runner import Runner
+from bridge.peers.observer import NoObserver
+from bridge.policy.remediation import Policy, Step
+from bridge.run.dispatcher import Dispatcher
+from bridge.run.runner import Runner
 from tests.bridge import world
 from tests.bridge.durability.deferred import Deferred
 

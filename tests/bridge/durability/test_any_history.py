@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bridge.gates import Verdict
+from bridge.decision.gates import Verdict
+from bridge.decision.payload import fingerprint
 from bridge.ledger import controls
 from bridge.ledger import decisions as decisions_
 from bridge.ledger import runs as runs_
 from bridge.ledger.decisions import PENDING
 from bridge.ledger.schema import decisions, episodes, runs
-from bridge.payload import fingerprint
 from tests.bridge.durability.bridge_world import Killed, World
 from tests.bridge.world import alert
 

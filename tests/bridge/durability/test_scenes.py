@@ -2,10 +2,10 @@
 
 import pytest
 
-from bridge.gates import Verdict
+from bridge.decision.gates import Verdict
+from bridge.decision.payload import fingerprint
 from bridge.ledger import runs as runs_
 from bridge.ledger.schema import decisions, episodes, escalations, runs, steps
-from bridge.payload import fingerprint
 from tests.bridge.durability.bridge_world import World, opened
 
 DAY = 86400

@@ -9,8 +9,8 @@ import requests
 import yaml
 from click.testing import CliRunner
 
-from bridge.loading import load_policy
-from bridge.own_alerts import MACHINERY
+from bridge.decision.own_alerts import MACHINERY
+from bridge.policy.loading import load_policy
 from remedy.commands import check_config, init
 from remedy.starter.alerts import KnownAlert
 from remedy.starter.draft import Place, draft

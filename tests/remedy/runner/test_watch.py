@@ -8,7 +8,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from bridge.observer import NobodyToAskError
+from bridge.peers.observer import NobodyToAskError
 from remedy.runner.rules import RULES
 from remedy.runner.watch import Watch
 

@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bridge import gates
-from bridge.facts import Episode, History, Standing
-from bridge.gates import Case, Decision, Verdict
-from bridge.intake import case_for
+from bridge.decision import gates
+from bridge.decision.facts import Episode, History, Standing
+from bridge.decision.gates import Case, Decision, Verdict
+from bridge.decision.intake import case_for
+from bridge.decision.payload import Notification
 from bridge.ledger.runs import Run, RunState
-from bridge.payload import Notification
-from bridge.policy import Policy, Remediation
-from bridge.steps import Workshop
+from bridge.policy.remediation import Policy, Remediation
+from bridge.run.steps import Workshop
 
 Remember = Callable[[Episode, Remediation, str, str], History]
 """What the ledger remembers for an episode and a remediation, on a host and a target."""

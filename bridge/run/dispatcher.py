@@ -12,20 +12,20 @@ import structlog
 from sqlalchemy import Connection
 
 from bridge.actions.base import Allow
-from bridge.crew import Crew
-from bridge.facts import Pause, Standing
-from bridge.gates import Verdict
+from bridge.decision.facts import Pause, Standing
+from bridge.decision.gates import Verdict
+from bridge.decision.pause_file import PauseFile
+from bridge.decision.round import TWICE_SECONDS, Due, Round, Work
+from bridge.decision.sweep import Sweep
 from bridge.housekeeping import Housekeeping
 from bridge.ledger import decisions, runs
 from bridge.ledger.runs import Run
 from bridge.ledger.store import Ledger
 from bridge.metrics import Metrics
-from bridge.pause_file import PauseFile
-from bridge.policy import Policy, Remediation
-from bridge.round import TWICE_SECONDS, Due, Round, Work
-from bridge.runner import Runner
-from bridge.standing import Ask
-from bridge.sweep import Sweep
+from bridge.peers.standing import Ask
+from bridge.policy.remediation import Policy, Remediation
+from bridge.run.crew import Crew
+from bridge.run.runner import Runner
 
 SWEEP_SECONDS = 30.0
 """How often every open episode is looked at: has it gone without a word, is it unresolved for too long?"""

@@ -11,7 +11,7 @@ from bridge.ledger.outbox import Escalation
 from bridge.ledger.store import Ledger, LedgerError
 from bridge.metrics import Metrics
 from bridge.notifiers.base import DeliveryError, Message, PermanentError
-from bridge.policy import Policy
+from bridge.policy.remediation import Policy
 
 _TIMEOUT_SECONDS = 20.0
 _TRIES = 10

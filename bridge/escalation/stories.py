@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, select
 
-from bridge.facts import Episode
+from bridge.decision.facts import Episode
 from bridge.ledger.schema import attempts, decisions, steps
 
 _OUTPUT_SHOWN = 2000

@@ -7,16 +7,17 @@ from enum import Enum, auto
 
 from sqlalchemy import Connection
 
-from bridge import escalation, gates
-from bridge.facts import Candidate, Episode, Pause, Standing
-from bridge.gates import Case, Decision, Verdict
-from bridge.intake import Intake
+from bridge.decision import gates
+from bridge.decision.facts import Candidate, Episode, Pause, Standing
+from bridge.decision.gates import Case, Decision, Verdict
+from bridge.decision.intake import Intake
+from bridge.escalation import levels as escalation
 from bridge.ledger import controls, decisions, episodes, runs
 from bridge.ledger.decisions import Entry
 from bridge.ledger.episodes import EpisodeState
 from bridge.ledger.histories import Histories
 from bridge.ledger.runs import Outcome, Run, RunState
-from bridge.policy import Policy, Remediation
+from bridge.policy.remediation import Policy, Remediation
 
 TWICE_SECONDS = 15.0
 """Between two questions that must agree: a return is real, or an alert has gone."""

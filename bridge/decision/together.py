@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from bridge.intake import Intake, Receipt
-from bridge.payload import Notification
-from bridge.policy import Policy
+from bridge.decision.intake import Intake, Receipt
+from bridge.decision.payload import Notification
+from bridge.policy.remediation import Policy
 
 
 def take_together(

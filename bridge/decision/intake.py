@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from bridge import gates
-from bridge.facts import Episode, History, Standing
-from bridge.gates import Case, Decision, Verdict
+from bridge.decision import gates
+from bridge.decision.facts import Episode, History, Standing
+from bridge.decision.gates import Case, Decision, Verdict
+from bridge.decision.payload import Alert, Notification
 from bridge.ledger import decisions, episodes, runs
 from bridge.ledger.episodes import EpisodeState
 from bridge.ledger.runs import Outcome, Run, RunState
 from bridge.ledger.schema import AnyRow
-from bridge.payload import Alert, Notification
-from bridge.policy import Policy, Remediation
+from bridge.policy.remediation import Policy, Remediation
 
 RESOLVED_REASON = "Alertmanager says that the alert is resolved"
 

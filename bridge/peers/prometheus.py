@@ -9,8 +9,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import yaml
 
-from bridge.observer import ObserverError, RuleView, Sample
-from bridge.peers import PeerClient, PeerError
+from bridge.peers.client import PeerClient, PeerError
+from bridge.peers.observer import ObserverError, RuleView, Sample
 
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")

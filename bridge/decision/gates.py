@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bridge.config import Limits, Mode
-from bridge.facts import Episode, History, Standing
-from bridge.matchers import first_miss
-from bridge.own_alerts import is_own
-from bridge.policy import Policy, Remediation, route
+from bridge.decision.facts import Episode, History, Standing
+from bridge.decision.own_alerts import is_own
+from bridge.policy.config import Limits, Mode
+from bridge.policy.matchers import first_miss
+from bridge.policy.remediation import Policy, Remediation, route
 from remedy.config.durations import format_duration
 
 LOOK_AGAIN_SECONDS = 60

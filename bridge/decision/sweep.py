@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from bridge import escalation
-from bridge.facts import Episode, Standing
-from bridge.intake import Intake
+from bridge.decision.facts import Episode, Standing
+from bridge.decision.intake import Intake
+from bridge.decision.round import GONE_REASON, TWICE_SECONDS, Due
+from bridge.escalation import levels as escalation
 from bridge.ledger import decisions, episodes, runs
-from bridge.policy import Policy
-from bridge.round import GONE_REASON, TWICE_SECONDS, Due
+from bridge.policy.remediation import Policy
 
 STALE_REASON = "the notification was stale: nobody finds the alert active"
 _CRITICAL = "critical"

@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy.engine import make_url
 
-from bridge import templates
 from bridge.actions.base import Action
-from bridge.config import EscalationLevel, Flapping, Mode, Settings
-from bridge.matchers import Matcher, all_match
 from bridge.notifiers.base import Notifier
+from bridge.policy import templates
+from bridge.policy.config import EscalationLevel, Flapping, Mode, Settings
+from bridge.policy.matchers import Matcher, all_match
 from bridge.verify.base import Verification
 from bridge.verify.none import NoVerification
 

@@ -9,8 +9,8 @@ from bridge.ledger import runs
 from bridge.ledger.runs import Outcome, Run, RunState, StepEnd
 from bridge.ledger.schema import AnyRow
 from bridge.ledger.store import Ledger
-from bridge.policy import Policy, Remediation
-from bridge.runner import Runner
+from bridge.policy.remediation import Policy, Remediation
+from bridge.run.runner import Runner
 
 Submit = Callable[[Run, Remediation, Callable[[Remediation, Allow], None]], None]
 """Lets a worker do something for a run."""

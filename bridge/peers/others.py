@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bridge.config import Settings
-from bridge.facts import Episode, Standing
-from bridge.observer import NoObserver, Observer, RuleView, Sample
-from bridge.peers import PeerClient
-from bridge.prometheus import PrometheusObserver
-from bridge.standing import Standings
+from bridge.decision.facts import Episode, Standing
+from bridge.peers.client import PeerClient
+from bridge.peers.observer import NoObserver, Observer, RuleView, Sample
+from bridge.peers.prometheus import PrometheusObserver
+from bridge.peers.standing import Standings
+from bridge.policy.config import Settings
 
 
 @dataclass(frozen=True)

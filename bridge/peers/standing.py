@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from bridge.alertmanager import View, ask
-from bridge.facts import Episode, Standing
-from bridge.observer import Observer, ObserverError
-from bridge.peers import PeerClient
+from bridge.decision.facts import Episode, Standing
+from bridge.peers.alertmanager import View, ask
+from bridge.peers.client import PeerClient
+from bridge.peers.observer import Observer, ObserverError
 
 Ask = Callable[[Sequence[Episode]], Mapping[str, Standing]]
 """How episodes stand, by fingerprint."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from bridge.peers import PeerClient, PeerError
+from bridge.peers.client import PeerClient, PeerError
 
 YOUNG_SECONDS = 300
 """An Alertmanager up for less than this proves nothing by absence: Prometheus sends again only after a while."""

@@ -16,8 +16,8 @@ from bridge.actions.base import (
     StepTimeoutError,
 )
 from bridge.ledger.runs import Run, StepEnd
-from bridge.policy import Remediation, Step
-from bridge.redaction import redact
+from bridge.policy.remediation import Remediation, Step
+from bridge.run.redaction import redact
 
 _GRACE_SECONDS = 5.0
 """How much longer than its timeout a step may take to give up."""

@@ -6,9 +6,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bridge import actions, templates
+from bridge import actions
 from bridge.actions.base import Action, Allow
-from bridge.policy import Step
+from bridge.policy import templates
+from bridge.policy.remediation import Step
 from remedy.config import kinds
 from remedy.config.extras import MissingExtra
 from remedy.config.problems import EMPTY, KeyPath, Problem

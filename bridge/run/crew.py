@@ -11,9 +11,9 @@ from bridge.actions.base import Allow
 from bridge.ledger import runs
 from bridge.ledger.runs import Run
 from bridge.ledger.store import Ledger, LedgerError
-from bridge.policy import Policy, Remediation
-from bridge.recovery import Recovery
-from bridge.runner import Runner
+from bridge.policy.remediation import Policy, Remediation
+from bridge.run.recovery import Recovery
+from bridge.run.runner import Runner
 
 _GIVE_UP_SECONDS = 7.0
 """So long may steps take that have been told to give up."""

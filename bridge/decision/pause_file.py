@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bridge.facts import Pause
+from bridge.decision.facts import Pause
 
 NAME = "PAUSE"
 _LONGEST = 1000

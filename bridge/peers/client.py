@@ -10,7 +10,7 @@ import requests
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as WaitedError
 
-from bridge.config import Peer
+from bridge.policy.config import Peer
 
 _LONGEST = 64 * 1024 * 1024
 """Bytes of an answer that are read at most."""

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable
 
 from sqlalchemy import Connection
 
-from bridge import stories
-from bridge.config import EscalationLevel
-from bridge.facts import Episode
+from bridge.decision.facts import Episode
+from bridge.escalation import stories
 from bridge.ledger import outbox
-from bridge.policy import Remediation
+from bridge.policy.config import EscalationLevel
+from bridge.policy.remediation import Remediation
 
 When = Callable[[EscalationLevel], bool]
 FLAPPING = "flapping"

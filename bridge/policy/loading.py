@@ -7,14 +7,15 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from bridge import notifiers, templates, verify
+from bridge import notifiers, verify
 from bridge.actions.host.programs import unsafe_program
-from bridge.config import Defaults, Peer, RemediationKeys, Settings, stricter
-from bridge.matchers import Matcher, parse_matcher
 from bridge.notifiers.base import Notifier
-from bridge.policy import DEFAULT_HOST, Policy, Remediation
-from bridge.salvage import salvage
-from bridge.step_check import StepCheck
+from bridge.policy import templates
+from bridge.policy.config import Defaults, Peer, RemediationKeys, Settings, stricter
+from bridge.policy.matchers import Matcher, parse_matcher
+from bridge.policy.remediation import DEFAULT_HOST, Policy, Remediation
+from bridge.policy.step_check import StepCheck
+from bridge.run.salvage import salvage
 from bridge.verify.base import Verification
 from remedy.config import kinds
 from remedy.config.extras import MissingExtra

@@ -10,16 +10,16 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Connection
 
-from bridge import escalation
 from bridge.actions.base import Allow, StepOutcome
+from bridge.escalation import levels as escalation
 from bridge.ledger import runs
 from bridge.ledger.runs import Outcome, Run, RunState, StepEnd
 from bridge.ledger.store import Ledger
 from bridge.metrics import Metrics
-from bridge.observer import Observer
-from bridge.policy import Remediation
-from bridge.steps import Workshop
-from bridge.verification import Proof, prove
+from bridge.peers.observer import Observer
+from bridge.policy.remediation import Remediation
+from bridge.run.steps import Workshop
+from bridge.run.verification import Proof, prove
 from bridge.verify.base import Evidence, Scene
 
 

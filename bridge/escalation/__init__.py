@@ -1,0 +1,1 @@
+"""Telling people, with the whole story, because the fix did not help."""
