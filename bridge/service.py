@@ -39,7 +39,8 @@ class BridgeService:
         registry = CollectorRegistry()
         self.bridge = Bridge(policy, registry, observer=observer)
         access = access_of(policy, insecure=insecure)
-        self._guard = Guard(access, _hosts_of(policy), self.bridge.metrics)
+        headers = _web_config(policy, insecure=insecure).headers
+        self._guard = Guard(access, _hosts_of(policy), headers, self.bridge.metrics)
         self._app = make_app(self.bridge, registry, self._guard, self._adopt)
 
     @property
@@ -73,11 +74,12 @@ class BridgeService:
         try:
             policy = load_policy(self._file, insecure=self._insecure)
             access = access_of(policy, insecure=self._insecure)
+            headers = _web_config(policy, insecure=self._insecure).headers
             listen_of(policy, insecure=self._insecure)
         except ConfigError:
             self.bridge.refused()
             raise
-        self._guard.adopt(access, _hosts_of(policy))
+        self._guard.adopt(access, _hosts_of(policy), headers)
         self.bridge.adopt(policy)
 
 

@@ -29,6 +29,7 @@ def make_app(bridge: Bridge, registry: CollectorRegistry, guard: Guard, reload: 
     app.register_error_handler(NotReadyError, lambda error: refusal(503, str(error)))
     app.register_error_handler(LedgerError, lambda error: refusal(503, str(error)))
     app.before_request(guard.look)
+    app.after_request(guard.finish)
     app.register_blueprint(machinery_blueprint(bridge, registry, reload))
     for make in _PARTS:
         app.register_blueprint(make(bridge))

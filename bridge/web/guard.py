@@ -1,5 +1,7 @@
 """Looks at every request before it is answered: for whom it is meant, who sends it, and what it wants."""
 
+from collections.abc import Mapping
+
 from flask import Response, g, jsonify, request
 
 from bridge.metrics import Metrics
@@ -15,20 +17,20 @@ class Guard:
     Afterwards `g.may_see_output` tells whether an operator sent it, and `g.who` who that was.
     """
 
-    def __init__(self, access: Access, hosts: HostCheck, metrics: Metrics) -> None:
+    def __init__(self, access: Access, hosts: HostCheck, headers: Mapping[str, str], metrics: Metrics) -> None:
         self._metrics = metrics
-        self.adopt(access, hosts)
+        self.adopt(access, hosts, headers)
 
-    def adopt(self, access: Access, hosts: HostCheck) -> None:
-        """Go by other credentials and names from now on."""
-        self._access, self._hosts = access, hosts
+    def adopt(self, access: Access, hosts: HostCheck, headers: Mapping[str, str]) -> None:
+        """Go by other credentials and names from now on, and answer with other headers."""
+        self._access, self._hosts, self._headers = access, hosts, headers
 
     def look(self) -> Response | None:
         """Return a refusal, or None."""
         if not self._hosts.knows(request.headers.get("Host")):
             return refusal(421, "the Host header names another service: add it to web.external_hosts")
         wants = _wants()
-        if wants is Wants.CHANGE and crosses_sites(request.headers):
+        if wants in (Wants.CHANGE, Wants.NOTIFY) and crosses_sites(request.headers):
             return refusal(403, "a page of another site sent this")
         identity, peer = self._access.identify(request.headers, request.environ)
         g.who = f"{identity.name} ({identity.proof})" if identity else "nobody known"
@@ -43,6 +45,11 @@ class Guard:
         for challenge in self._access.challenges():
             answer.headers.add("WWW-Authenticate", challenge)
         return answer
+
+    def finish(self, response: Response) -> Response:
+        """Add the headers that the web configuration names."""
+        response.headers.update(self._headers)
+        return response
 
 
 def refusal(status: int, why: str) -> Response:

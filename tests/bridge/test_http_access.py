@@ -96,6 +96,23 @@ def test_a_page_of_another_site_changes_nothing_with_the_browsers_password(bridg
         assert (answer.status_code, answer.json["error"]) == (403, "a page of another site sent this")
 
 
+def test_a_page_of_another_site_notifies_nothing_where_loopback_is_open(tmp_path: Path) -> None:
+    with served(tmp_path, token=False, users=False) as bridge:
+        body = {"data": notification(alert()), "content_type": "application/json"}
+        answer = bridge.ask("POST", "/webhook", headers={"Sec-Fetch-Site": "cross-site"}, **body)
+        assert answer.status_code == 403
+
+
+def test_the_web_configurations_headers_come_with_every_answer(tmp_path: Path) -> None:
+    with served(tmp_path) as bridge:
+        web = tmp_path / "web.yml"
+        web.write_text(web.read_text() + "http_server_config: {headers: {X-Frame-Options: deny}}\n")
+        assert "X-Frame-Options" not in bridge.ask("GET", "/-/healthy").headers
+        assert bridge.ask("POST", "/-/reload", peer="socket").status_code == 200
+        assert bridge.ask("GET", "/-/healthy").headers["X-Frame-Options"] == "deny"
+        assert bridge.ask("GET", "/api/v1/none", "operator").headers["X-Frame-Options"] == "deny"
+
+
 def test_without_any_credential_loopback_may_notify_and_read_but_change_nothing(tmp_path: Path) -> None:
     with served(tmp_path, token=False, users=False) as bridge:
         body = {"data": notification(alert()), "content_type": "application/json"}

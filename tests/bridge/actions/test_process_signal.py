@@ -22,12 +22,22 @@ SAYS_HUP = '#!/bin/sh\ntrap "echo hup" HUP\necho up\nwhile :; do sleep 0.05; don
 DEAF = '#!/bin/sh\ntrap "" TERM\necho up\nwhile :; do sleep 0.05; done\n'
 
 
+def _hears_hup() -> None:
+    """A shell cannot trap what was ignored when it began, as under nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Running:
     """A script that runs under a name of its own."""
 
     def __init__(self, script: Path, argument: str) -> None:
         self.process = subprocess.Popen(
-            [script, argument], stdout=subprocess.PIPE, text=True, start_new_session=True, bufsize=1
+            [script, argument],
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            bufsize=1,
+            preexec_fn=_hears_hup,
         )
         assert self.said() == "up"
 
