@@ -19,12 +19,9 @@ from bridge.actions.process_signal import ProcessSignal
 from tests.bridge.actions.conftest import MakeContext, MakeScript
 
 SAYS_HUP = '#!/bin/sh\ntrap "echo hup" HUP\necho up\nwhile :; do sleep 0.05; done\n'
+HEARS_HUP = ("env", "--default-signal=HUP")
+"""A shell cannot trap what was ignored when it began, as under nohup."""
 DEAF = '#!/bin/sh\ntrap "" TERM\necho up\nwhile :; do sleep 0.05; done\n'
-
-
-def _hears_hup() -> None:
-    """A shell cannot trap what was ignored when it began, as under nohup."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class Running:
@@ -32,12 +29,7 @@ class Running:
 
     def __init__(self, script: Path, argument: str) -> None:
         self.process = subprocess.Popen(
-            [script, argument],
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            bufsize=1,
-            preexec_fn=_hears_hup,
+            [*HEARS_HUP, script, argument], stdout=subprocess.PIPE, text=True, start_new_session=True, bufsize=1
         )
         assert self.said() == "up"
 
