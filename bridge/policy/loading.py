@@ -14,8 +14,8 @@ from bridge.policy import templates
 from bridge.policy.config import Defaults, Peer, RemediationKeys, Settings, stricter
 from bridge.policy.matchers import Matcher, parse_matcher
 from bridge.policy.remediation import DEFAULT_HOST, Policy, Remediation
+from bridge.policy.salvage import salvage
 from bridge.policy.step_check import StepCheck
-from bridge.run.salvage import salvage
 from bridge.verify.base import Verification
 from remedy.config import kinds
 from remedy.config.extras import MissingExtra
