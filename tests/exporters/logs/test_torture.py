@@ -8,7 +8,6 @@ import gzip
 import os
 import random
 import shutil
-import signal
 import time
 from collections import Counter
 from collections.abc import Callable
