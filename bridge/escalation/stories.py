@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, select
 
 from bridge.decision.facts import Episode
-from bridge.ledger.schema import attempts, decisions, steps
+from bridge.ledger.schema import attempts, decisions, runs, steps
 
 _OUTPUT_SHOWN = 2000
 _LABEL_SHOWN = 200
 _QUOTE, _OTHER_QUOTE = "`", "'"
+_JOINERS = "\u200c\u200d"
+"""Without them names in several scripts, and emoji made of others, fall apart; they hide and turn nothing."""
 
 
 def title(episode: Episode, remediation: str, what: str) -> str:
@@ -32,6 +34,17 @@ def story(connection: Connection, episode: Episode, run_id: int | None, runbook_
     return "\n\n".join(part for part in parts if part)
 
 
+def ending(connection: Connection, episode: Episode, remediation: str, reason: str) -> str:
+    """Return Markdown about an episode that has closed: why it is over, and what the runs of a remediation came to."""
+    query = select(runs).where(runs.c.episode_id == episode.id, runs.c.remediation == remediation)
+    lines = [f"It is over: {_line(reason)}."]
+    lines += [
+        f"- run {run.id} {run.outcome or run.state} after {run.attempts} attempts: {_line(run.reason)}"
+        for run in connection.execute(query.order_by(runs.c.id))
+    ]
+    return "\n\n".join(["\n".join(lines), _alert(episode)])
+
+
 def moment(unix: float) -> str:
     """Write a time as people and machines read it (RFC 3339, UTC)."""
     return datetime.fromtimestamp(unix, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -50,7 +63,7 @@ def _pairs(labels: Mapping[str, str]) -> list[str]:
 
 def _line(text: str, longest: int = 1000) -> str:
     """Make one plain, short line of a text that came from outside: no text of an alert may pass for a part of ours."""
-    plain = "".join(char if char.isprintable() else " " for char in text)
+    plain = "".join(char if char.isprintable() or char in _JOINERS else " " for char in text)
     return plain if len(plain) <= longest else f"{plain[: longest - 1]}…"
 
 

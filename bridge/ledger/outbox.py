@@ -1,13 +1,14 @@
 """Escalations that wait for delivery. Each level is told once for an episode, and none is lost in a crash."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from bridge.decision.facts import Episode
-from bridge.ledger.episodes import episode
-from bridge.ledger.schema import episodes, escalations
+from bridge.ledger.episodes import EpisodeState, episode
+from bridge.ledger.schema import DELIVERED, episodes, escalations
 
 
 class DeliveryState(StrEnum):
@@ -15,6 +16,10 @@ class DeliveryState(StrEnum):
 
     PENDING = "pending"
     DELIVERED = "delivered"
+    ENDING = "ending"
+    """It was delivered, and now those who heard of it are to be told that it is over."""
+    OVER = "over"
+    """Those who heard of it know, or need not be told, that it is over."""
     DEAD = "dead"
     """It cannot be delivered, or was tried too often: the record keeps it."""
 
@@ -29,9 +34,11 @@ class Escalation:
     notifier: str
     title: str
     story: str
+    state: DeliveryState
     tries: int
     run_id: int | None
     episode: Episode
+    close_reason: str
 
 
 def put(
@@ -83,39 +90,86 @@ def has_told(connection: Connection, fingerprint: str, remediation: str, level: 
     return connection.execute(query.limit(1)).first() is not None
 
 
-def due(connection: Connection, now: float, limit: int = 20) -> list[Escalation]:
-    """Return what is to be delivered now."""
+def waiting(connection: Connection, now: float) -> list[str]:
+    """Return the notifiers for which something is due."""
+    return list(connection.scalars(select(escalations.c.notifier).where(escalations.c.due_at <= now).distinct()))
+
+
+def first_due(connection: Connection, notifier: str, now: float) -> Escalation | None:
+    """Return what has been due for a notifier for longest."""
     query = (
         select(escalations, episodes)
         .join(episodes, episodes.c.id == escalations.c.episode_id)
-        .where(escalations.c.due_at <= now)
-        .order_by(escalations.c.due_at)
+        .where(escalations.c.due_at <= now, escalations.c.notifier == notifier)
+        .order_by(escalations.c.due_at, escalations.c.id)
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    return Escalation(
+        row.id,
+        row.remediation,
+        row.level,
+        row.notifier,
+        row.title,
+        row.story,
+        DeliveryState(row._mapping[escalations.c.state]),
+        row.tries,
+        row.run_id,
+        episode(row),
+        row.close_reason or "",
+    )
+
+
+def ended(connection: Connection, limit: int = 500) -> list[int]:
+    """Return delivered messages whose episode has closed since."""
+    query = (
+        select(escalations.c.id)
+        .join(episodes, episodes.c.id == escalations.c.episode_id)
+        .where(DELIVERED, episodes.c.state == EpisodeState.CLOSED)
         .limit(limit)
     )
-    return [
-        Escalation(
-            row.id, row.remediation, row.level, row.notifier, row.title, row.story, row.tries, row.run_id, episode(row)
+    return list(connection.scalars(query))
+
+
+def end(connection: Connection, ids: Iterable[int], now: float) -> None:
+    """Queue the news that it is over; who was told of several levels is told that once."""
+    rows = connection.execute(
+        select(escalations).where(DELIVERED, escalations.c.id.in_(ids)).order_by(escalations.c.id)
+    )
+    newest = {(row.episode_id, row.remediation, row.notifier): row.id for row in rows}
+    _set(connection, ids, state=DeliveryState.OVER)
+    _set(connection, newest.values(), state=DeliveryState.ENDING, tries=0, due_at=now)
+
+
+def raised_again(connection: Connection, escalation: Escalation) -> bool:
+    """Tell whether the same notifier was told, or is to be told, of a later episode of the same alert."""
+    query = (
+        select(escalations.c.id)
+        .join(episodes, episodes.c.id == escalations.c.episode_id)
+        .where(
+            episodes.c.fingerprint == escalation.episode.fingerprint,
+            escalations.c.remediation == escalation.remediation,
+            escalations.c.notifier == escalation.notifier,
+            escalations.c.episode_id > escalation.episode.id,
+            escalations.c.state.in_([DeliveryState.PENDING, DeliveryState.DELIVERED]),
         )
-        for row in connection.execute(query)
-    ]
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
-def next_due(connection: Connection) -> float | None:
-    """Return when the next delivery is due."""
-    first: float | None = connection.scalar(select(func.min(escalations.c.due_at)))
-    return first
-
-
-def delivered(connection: Connection, id_: int) -> None:
+def done(connection: Connection, escalation: Escalation) -> None:
     """Note that it arrived."""
-    _set(connection, id_, state=DeliveryState.DELIVERED, due_at=None, error=None)
+    state = DeliveryState.DELIVERED if escalation.state is DeliveryState.PENDING else DeliveryState.OVER
+    _set(connection, [escalation.id], state=state, due_at=None, error=None)
 
 
-def failed(connection: Connection, id_: int, tries: int, error: str, due_at: float | None) -> None:
+def failed(connection: Connection, escalation: Escalation, tries: int, error: str, due_at: float | None) -> None:
     """Note that it did not arrive; without a due time it is dead."""
-    state = DeliveryState.DEAD if due_at is None else DeliveryState.PENDING
-    _set(connection, id_, state=state, tries=tries, due_at=due_at, error=error)
+    state = DeliveryState.DEAD if due_at is None else escalation.state
+    _set(connection, [escalation.id], state=state, tries=tries, due_at=due_at, error=error)
 
 
-def _set(connection: Connection, id_: int, **values: object) -> None:
-    connection.execute(update(escalations).where(escalations.c.id == id_).values(**values))
+def _set(connection: Connection, ids: Iterable[int], **values: object) -> None:
+    connection.execute(update(escalations).where(escalations.c.id.in_(ids)).values(**values))

@@ -26,7 +26,8 @@ METADATA = MetaData()
 UNCLOSED = text("episodes.state != 'closed'")
 UNENDED = text("runs.state != 'ended'")
 CURRENT = text("decisions.current")
-"""These three are spelled as the partial indexes spell them: with a bound value SQLite would scan the whole table."""
+DELIVERED = text("escalations.state = 'delivered'")
+"""These are spelled as the partial indexes spell them: with a bound value SQLite would scan the whole table."""
 
 meta = Table("meta", METADATA, Column("key", String, primary_key=True), Column("value", String, nullable=False))
 
@@ -166,4 +167,5 @@ escalations = Table(
     Index("escalations_by_run", "run_id"),
     Index("one_escalation", "episode_id", "remediation", "level", "notifier", unique=True),
     Index("escalations_due", "due_at", sqlite_where=text("due_at IS NOT NULL")),
+    Index("escalations_delivered", "episode_id", sqlite_where=text("state = 'delivered'")),
 )

@@ -7,9 +7,13 @@ file per kind in this package, named like the kind; the class's fields are its Y
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from remedy.config.durations import Duration
 
 
 class State(StrEnum):
@@ -49,10 +53,26 @@ class PermanentError(DeliveryError):
     """Trying again changes nothing until a person changes something: a wrong token, an unknown address."""
 
 
+class RateLimit(BaseModel):
+    """So many messages within a window; what comes beyond waits in the outbox."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    max: Annotated[int, Field(ge=1, le=10_000)] = 30
+    """Messages within the window, tries that failed included."""
+    window: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(days=1))] = timedelta(minutes=1)
+    """How long a message counts."""
+
+
 class Notifier(BaseModel, ABC):
     """A way to tell people. Subclasses add their fields; secrets are read from files when they are needed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    send_resolved: bool = True
+    """Tell those who heard of the trouble that it is over, too."""
+    rate_limit: RateLimit = RateLimit()
+    """How many messages it is given within a time; the others wait."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield (field, why) for what can be seen to be wrong before anything is delivered."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from bridge.decision.payload import parse_notification
 from bridge.escalation import levels as escalation
@@ -33,30 +33,39 @@ class Outbox:
         self.policy = self.told_to(url)
         self.delivery = self._made()
 
-    def told_to(self, url: str) -> Policy:
+    def told_to(self, url: str, *, more: str = "") -> Policy:
         return policy(f"""
-            notifiers: {{ops: {{kind: webhook, url: "{url}"}}}}
+            notifiers: {{ops: {{kind: webhook, url: "{url}"{more}}}}}
             remediations:
               - name: restart
                 match: 'alertname="Down"'
                 steps: [{{wait: {{duration: 1s}}}}]
                 runbook_url: https://example.invalid/runbook
-                escalate: [{{after_attempts: 1, to: [ops]}}]
+                escalate: [{{after_attempts: 1, to: [ops]}}, {{unresolved_for: 1m, to: [ops]}}]
             """)
 
     def _made(self) -> Delivery:
         self.metrics = getattr(self, "metrics", None) or Metrics(self.registry)
         return Delivery(self.ledger, lambda: self.policy, self.metrics, lambda: self.now)
 
-    def put(self, instance: str = "web-1") -> None:
+    def put(self, instance: str = "web-1", when: escalation.When = escalation.at_the_end) -> None:
         (one,) = parse_notification(notification(alert({"alertname": "Down", "instance": instance}))).alerts
 
         def work(connection) -> None:
-            (episode,) = episodes.add(connection, [(one, EpisodeState.OPEN)], "", self.now)
+            known = [e for e, _ in episodes.in_state(connection, EpisodeState.OPEN) if e.fingerprint == one.identity]
+            (episode,) = known or episodes.add(connection, [(one, EpisodeState.OPEN)], "", self.now)
             remediation = self.policy.remediations[0]
-            escalation.escalate(
-                connection, episode, remediation, None, what="x", when=escalation.at_the_end, now=self.now
-            )
+            escalation.escalate(connection, episode, remediation, None, what="x", when=when, now=self.now)
+
+        self.ledger.write(work)
+        self.delivery.wake()
+
+    def close(self) -> None:
+        """Close every episode."""
+
+        def work(connection) -> None:
+            for episode, _ in episodes.in_state(connection, EpisodeState.OPEN):
+                episodes.close(connection, episode.id, self.now, self.now, "the alert is resolved")
 
         self.ledger.write(work)
         self.delivery.wake()
@@ -218,3 +227,95 @@ def test_many_are_delivered_without_waiting_between_them(box: Outbox, server: As
         box.put(f"web-{number}")
     server.wait_for(20, within=4)
     wait_for(lambda: {row.state for row in box.rows()} == {"delivered"})
+
+
+def told(server: Asked) -> list[tuple[str, str]]:
+    """Return state and title of what arrived."""
+    sent = [json.loads(body) for _, _, body in server.requests]
+    return [(each["state"], each["title"]) for each in sent]
+
+
+def test_those_who_heard_of_it_hear_once_that_it_is_over(box: Outbox, server: Asked) -> None:
+    box.put()
+    box.wait(state="delivered")
+    box.put(when=escalation.unresolved(60))
+    wait_for(lambda: [row.state for row in box.rows()] == ["delivered", "delivered"])
+    server.reply = saying(503)
+    box.close()
+    wait_for(lambda: [(row.state, row.tries) for row in box.rows()] == [("over", 0), ("ending", 1)])
+    server.reply = saying(200)
+    box.advance(5)
+    wait_for(lambda: [row.state for row in box.rows()] == ["over", "over"])
+    raised, over = ("raised", "Down on web-1: restart: x"), ("resolved", "Down on web-1: restart: over")
+    assert told(server) == [raised, raised, over, over], "one try failed"
+    last = json.loads(server.requests[-1][2])
+    assert last["story"].startswith("It is over: the alert is resolved.")
+    assert last["dedup_key"] == json.loads(server.requests[0][2])["dedup_key"]
+    assert box.counted("resolved") == 1
+
+
+def test_who_never_heard_of_it_does_not_hear_that_it_is_over(box: Outbox, server: Asked) -> None:
+    server.reply = saying(404)
+    box.put()
+    box.wait(state="dead")
+    server.reply = saying(200)
+    box.close()
+    box.put("web-2")
+    server.wait_for(2)
+    wait_for(lambda: [row.state for row in box.rows()] == ["dead", "delivered"])
+    assert told(server)[1:] == [("raised", "Down on web-2: restart: x")]
+
+
+def test_the_end_is_not_told_when_it_has_begun_again(box: Outbox, server: Asked) -> None:
+    box.put()
+    box.wait(state="delivered")
+    server.reply = saying(503)
+    box.close()
+    box.wait(state="ending", tries=1)
+    box.put()
+    wait_for(lambda: [row.tries for row in box.rows()] == [1, 1])
+    server.reply = saying(200)
+    box.advance(5)
+    wait_for(lambda: [row.state for row in box.rows()] == ["over", "delivered"])
+    assert [state for state, _ in told(server)] == ["raised", "resolved", "raised", "raised"], "two tries failed"
+
+
+def test_who_does_not_want_to_hear_of_the_end_does_not(box: Outbox, server: Asked) -> None:
+    box.policy = box.told_to(server.url, more=", send_resolved: false")
+    box.put()
+    box.wait(state="delivered")
+    box.close()
+    box.wait(state="over")
+    assert [state for state, _ in told(server)] == ["raised"]
+
+
+def test_what_goes_beyond_the_rate_limit_waits_and_is_not_lost(box: Outbox, server: Asked) -> None:
+    box.policy = box.told_to(server.url, more=", rate_limit: {max: 2, window: 1m}")
+    for number in range(5):
+        box.put(f"web-{number}")
+
+    def states() -> str:
+        return "".join(row.state[0] for row in box.rows())
+
+    for waiting in ("ddppp", "ddddp", "ddddd"):
+        wait_for(lambda waiting=waiting: states() == waiting)
+        box.advance(59)
+        box.delivery.wake()
+        assert states() == waiting
+        box.advance(1)
+
+
+def test_one_that_hangs_does_not_hold_up_another(box: Outbox, server: Asked) -> None:
+    let_go = threading.Event()
+    with listening() as slow:
+        slow.reply = lambda *_: let_go.wait(10)
+        more = f'}}, slow: {{kind: webhook, url: "{slow.url}"'
+        box.policy = box.told_to(server.url, more=more)
+        for number in range(20):
+            box.put(f"slow-{number}")
+            box.ledger.write(lambda connection: connection.execute(update(escalations).values(notifier="slow")))
+        slow.wait_for(1)
+        box.put("web-1")
+        server.wait_for(1)
+        let_go.set()
+        box.delivery.stop()
