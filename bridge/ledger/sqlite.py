@@ -1,5 +1,6 @@
 """What is SQLite's own about the ledger: its file, its connections, its pragmas, what is known of its versions."""
 
+import contextlib
 import os
 import sqlite3
 from pathlib import Path
@@ -10,11 +11,14 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.pool import StaticPool
 
 _SAFE_VERSION = (3, 51, 3)
+_FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")
+"""How SQLite says that there is no room: on the disk, in the user's quota, for the index of its log."""
 _WRITER = (
     "journal_mode=WAL",
     "synchronous=FULL",
     "foreign_keys=ON",
     "busy_timeout=5000",
+    "temp_store=MEMORY",  # a temporary file would need room on a disk that may be full
     "wal_autocheckpoint=2000",  # pages of 4 KiB
     "journal_size_limit=16777216",  # what the log is cut to after a burst
 )
@@ -59,13 +63,27 @@ def damage(engine: Engine) -> str | None:
     return None if found == "ok" else found.strip().replace("\n", " ")
 
 
-def warning() -> str | None:
-    """Return what is to be said of the version of SQLite at hand, if anything."""
-    if sqlite3.sqlite_version_info >= _SAFE_VERSION:
+def is_full(error: BaseException) -> bool:
+    """Tell whether something could not be written for want of room."""
+    name = getattr(getattr(error, "orig", error), "sqlite_errorname", "")
+    return str(name).startswith(_FULL)
+
+
+def checkpoint(writer: Engine) -> None:
+    """Move as much of the log into the ledger as there is room for, so that the log can begin anew."""
+    with contextlib.suppress(sqlite3.Error), writer.connect() as connection:
+        driver = connection.connection.driver_connection
+        if driver is not None:
+            driver.execute("PRAGMA wal_checkpoint(PASSIVE)")  # not through SQLAlchemy, which would begin a transaction
+
+
+def warning(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str | None:
+    """Return what is to be said of a version of SQLite, by default the one at hand; None: nothing."""
+    if version >= _SAFE_VERSION:
         return None
-    safe = ".".join(map(str, _SAFE_VERSION))
+    given, safe = (".".join(map(str, each)) for each in (version, _SAFE_VERSION))
     return (
-        f"SQLite {sqlite3.sqlite_version} can corrupt a WAL database that several connections write and checkpoint at"
+        f"SQLite {given} can corrupt a WAL database that several connections write and checkpoint at"
         f" the same moment; the bridge writes through one connection, so leave no other program write to the ledger"
         f" (fixed in {safe})"
     )
