@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from bridge.peers.client import PeerClient, PeerError
 
@@ -28,24 +29,39 @@ class View:
     trouble: str = ""
 
 
-def ask(client: PeerClient, alertname: str | None, now: float) -> View:
-    """Ask for all alerts (or for those of one name): one question, however many episodes wait for the answer."""
+def ask(client: PeerClient, alertname: str | None, now: float, young: float = YOUNG_SECONDS) -> View:
+    """Ask for all alerts (or for those of one name): one question, however many episodes wait for the answer.
+
+    Where it has been up for less than `young` seconds, absence proves nothing. How long it has been up is counted by
+    its own clock; `now` serves where it does not tell the time.
+    """
+    until = client.time_limit()
     try:
         parameters = {} if alertname is None else {"filter": f'alertname="{_quoted(alertname)}"'}
-        alerts = client.get("/api/v2/alerts", **parameters)
-        started = datetime.fromisoformat(client.get("/api/v2/status")["uptime"]).timestamp()
+        alerts = client.ask("/api/v2/alerts", parameters, until).data
         listings = {
-            alert["fingerprint"]: Listing(
-                tuple(alert["status"].get("silencedBy") or ()), tuple(alert["status"].get("inhibitedBy") or ())
-            )
-            for alert in alerts
+            alert["fingerprint"]: Listing(_names(alert["status"], "silencedBy"), _names(alert["status"], "inhibitedBy"))
+            for alert in _as_list(alerts)
         }
-        counts = isinstance(alerts, list) and now - started >= YOUNG_SECONDS
+        status = client.ask("/api/v2/status", {}, until)
+        started = datetime.fromisoformat(status.data["uptime"]).timestamp()
     except PeerError as error:
         return View(client.base, None, trouble=str(error))
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return View(client.base, None, trouble=f"{client.base} did not answer as an Alertmanager does")
-    return View(client.base, listings, absence_counts=counts)
+    its_now = now if status.at is None else status.at
+    return View(client.base, listings, absence_counts=its_now - started >= young)
+
+
+def _as_list(alerts: Any) -> list[Any]:
+    if not isinstance(alerts, list):
+        raise TypeError
+    return alerts
+
+
+def _names(status: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """Return the ids of silences, or the fingerprints of alerts, that keep an alert from being notified."""
+    return tuple(str(name) for name in status.get(key) or ())
 
 
 def _quoted(text: str) -> str:

@@ -2,7 +2,9 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import requests
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as WaitedError
 
+from bridge.peers.in_time import InTimeAdapter, cut_off_after
 from bridge.policy.config import Peer
 
 _LONGEST = 64 * 1024 * 1024
@@ -19,6 +22,20 @@ _PIECE = 64 * 1024
 
 class PeerError(Exception):
     """It did not answer, or not sensibly; the message is a sentence without any secret."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+        """The status of its answer; 0 where there was none."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a peer answered, and when, by its own clock."""
+
+    data: Any
+    at: float | None
+    """Unix time of its `Date` header; None where it has none."""
 
 
 class PeerClient:
@@ -30,6 +47,8 @@ class PeerClient:
         self._peer = peer
         self._session = requests.Session()
         self._session.trust_env = False
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, InTimeAdapter())
         if peer.tls_config:
             tls = peer.tls_config
             self._session.verify = str(tls.ca_file) if tls.ca_file else not tls.insecure_skip_verify
@@ -42,7 +61,15 @@ class PeerClient:
         Raises:
             PeerError: there is none to be had.
         """
-        until = time.monotonic() + self._timeout
+        return self.ask(path, parameters, self.time_limit()).data
+
+    def ask(self, path: str, parameters: Mapping[str, str | list[str]], until: float) -> Answer:
+        """Return what is at a path, if it comes before a moment of the monotonic clock.
+
+        Raises:
+            PeerError: there is none to be had.
+        """
+        left = max(0.001, until - time.monotonic())
         headers, auth = self._headers(), self._basic()
         try:
             answer = self._session.get(
@@ -50,34 +77,36 @@ class PeerClient:
                 params=parameters,
                 headers=headers,
                 auth=auth,
-                timeout=self._timeout,
+                timeout=left,
                 allow_redirects=False,
                 stream=True,
             )
-            with answer:
-                body = b"".join(self._pieces(answer, path, until))
+            with answer, cut_off_after(until - time.monotonic(), answer.raw.shutdown):
+                body = b"".join(self._pieces(answer, path))
         except (requests.RequestException, HTTPError, OSError) as error:
             raise PeerError(f"{self.base} did not answer: {_short(error)}") from None
         if answer.status_code != requests.codes.ok:
-            raise PeerError(f"{self.base} answered {answer.status_code} to {path}{_said(body)}")
+            said = f"{self.base} answered {answer.status_code} to {path}{_said(body)}"
+            raise PeerError(said, answer.status_code)
         try:
-            return json.loads(body)
+            return Answer(json.loads(body), _date(answer.headers.get("Date")))
         except (ValueError, RecursionError):
             raise PeerError(f"{self.base} did not answer with JSON to {path}") from None
+
+    def time_limit(self) -> float:
+        """Return the moment of the monotonic clock at which an answer to what is asked now would be too late."""
+        return time.monotonic() + self._timeout
 
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
 
-    def _pieces(self, answer: requests.Response, path: str, until: float) -> Iterator[bytes]:
-        """Read an answer as it comes: one that drips may not hold up every decision."""
+    def _pieces(self, answer: requests.Response, path: str) -> Iterator[bytes]:
         size = 0
         while piece := answer.raw.read1(_PIECE, decode_content=True):
             size += len(piece)
             if size > _LONGEST:
                 raise PeerError(f"{self.base} answered more than {_LONGEST} bytes to {path}")
-            if time.monotonic() > until:
-                raise PeerError(f"{self.base} did not answer: timed out")
             yield piece
 
     def _headers(self) -> dict[str, str]:
@@ -98,6 +127,13 @@ class PeerClient:
             raise PeerError(f"{self.base} was not asked: {file} cannot be read ({type(error).__name__})") from None
 
 
+def _date(text: str | None) -> float | None:
+    try:
+        return None if text is None else parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
 def _said(body: bytes) -> str:
     text = body[:200].decode("utf-8", "replace").strip()
     return f": {text}" if text else ""
@@ -105,7 +141,7 @@ def _said(body: bytes) -> str:
 
 def _short(error: BaseException) -> str:
     match error:
-        case requests.Timeout() | WaitedError():
+        case requests.Timeout() | WaitedError() | TimeoutError():
             return "timed out"
         case requests.exceptions.SSLError():
             return "its certificate is not trusted"

@@ -22,7 +22,7 @@ class RuleView:
     """Unix time of the oldest of their last evaluations."""
     healthy: bool
     active: tuple[Mapping[str, str], ...]
-    """The labels of each active alert (pending or firing), without what the sender adds from outside."""
+    """The labels of each active alert (pending or firing), as the rule has them and as they are sent."""
     expressions: tuple[str, ...] = ()
     """Their expressions, where the series that they name must be there; none: the observer sees to that itself."""
 
@@ -42,10 +42,7 @@ class Observer(Protocol):
         """Return what the alerting rules of this name say now; None where there is no such rule."""
 
     def firing(self) -> list[Mapping[str, str]]:
-        """Return the labels of every alert that fires now, without what the sender adds from outside."""
-
-    def external_labels(self) -> Mapping[str, str]:
-        """Return the labels that the sender may add to every alert."""
+        """Return the labels with which every alert is sent that fires now."""
 
     def series(self, metric: str, labels: Mapping[str, str]) -> list[Sample]:
         """Return the current samples of a metric whose series carry these labels."""
@@ -62,10 +59,6 @@ class NoObserver:
         raise NobodyToAskError(f"no Prometheus is configured, so nothing proves that {alertname} has cleared")
 
     def firing(self) -> list[Mapping[str, str]]:
-        """Refuse to answer."""
-        raise NobodyToAskError("no Prometheus is configured")
-
-    def external_labels(self) -> Mapping[str, str]:
         """Refuse to answer."""
         raise NobodyToAskError("no Prometheus is configured")
 

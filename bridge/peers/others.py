@@ -55,10 +55,6 @@ class Others:
         """See `Observer`."""
         return self._asked.observer.firing()
 
-    def external_labels(self) -> Mapping[str, str]:
-        """See `Observer`."""
-        return self._asked.observer.external_labels()
-
     def series(self, metric: str, labels: Mapping[str, str]) -> list[Sample]:
         """See `Observer`."""
         return self._asked.observer.series(metric, labels)

@@ -7,15 +7,18 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import requests
 import yaml
 
 from bridge.peers.client import PeerClient, PeerError
 from bridge.peers.observer import ObserverError, RuleView, Sample
+from bridge.peers.relabel import Sending
 
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
 _LOOKBACK = "5m"
-_EXTERNAL_LABELS_SECONDS = 60.0
+_KNOWN_SECONDS = 60.0
+"""So long what it does to alerts before it sends them is not asked for again."""
 
 
 def _sensible(method: Callable[Concatenate["PrometheusObserver", Given], Answer]) -> Callable[..., Answer]:
@@ -38,7 +41,7 @@ class PrometheusObserver:
         self.base = client.base
         self._client = client
         self._monotonic = monotonic
-        self._external: tuple[float, dict[str, str]] | None = None
+        self._known: tuple[float, Sending] | None = None
 
     @_sensible
     def rule(self, alertname: str) -> RuleView | None:
@@ -50,24 +53,15 @@ class PrometheusObserver:
         return RuleView(
             evaluated_at=min(datetime.fromisoformat(rule["lastEvaluation"]).timestamp() for rule in rules),
             healthy=all(rule["health"] == "ok" for rule in rules),
-            active=tuple(alert["labels"] for rule in rules for alert in rule.get("alerts") or ()),
+            active=tuple(form for rule in rules for alert in rule.get("alerts") or () for form in self._forms(alert)),
             expressions=tuple(rule["query"] for rule in rules),
         )
 
     @_sensible
     def firing(self) -> list[Mapping[str, str]]:
-        """Return the labels of every firing alert (`/api/v1/alerts`), without the external ones."""
-        alerts = self._ask("/api/v1/alerts")["alerts"]
-        return [alert["labels"] for alert in alerts if alert["state"] == "firing"]
-
-    @_sensible
-    def external_labels(self) -> dict[str, str]:
-        """Return the labels that this Prometheus adds to every alert that it sends."""
-        if self._external is None or self._monotonic() - self._external[0] > _EXTERNAL_LABELS_SECONDS:
-            config = yaml.safe_load(self._ask("/api/v1/status/config")["yaml"]) or {}
-            labels = (config.get("global") or {}).get("external_labels") or {}
-            self._external = (self._monotonic(), {str(k): str(v) for k, v in labels.items()})
-        return self._external[1]
+        """Return the labels with which every firing alert (`/api/v1/alerts`) is sent."""
+        alerts, sending = self._ask("/api/v1/alerts")["alerts"], self._sending()
+        return [labels for alert in alerts if alert["state"] == "firing" for labels in sending.sent(alert["labels"])]
 
     @_sensible
     def series(self, metric: str, labels: Mapping[str, str]) -> list[Sample]:
@@ -89,6 +83,24 @@ class PrometheusObserver:
         if data["resultType"] != "vector":
             raise ObserverError(f"the query gives a {data['resultType']}, not a vector")
         return [Sample(series["metric"], float(series["value"][1]), series["value"][0]) for series in data["result"]]
+
+    def _forms(self, alert: Mapping[str, Any]) -> list[Mapping[str, str]]:
+        return [alert["labels"], *self._sending().sent(alert["labels"])]
+
+    def _sending(self) -> Sending:
+        """Return what becomes of alerts on their way; who only evaluates rules, as vmalert does, shows nothing."""
+        if self._known is None or self._monotonic() - self._known[0] > _KNOWN_SECONDS:
+            try:
+                config = yaml.safe_load(self._client.get("/api/v1/status/config")["data"]["yaml"]) or {}
+                sending = Sending.of(config)
+            except PeerError as error:
+                if error.status != requests.codes.not_found:
+                    raise ObserverError(str(error)) from None
+                sending = Sending()
+            except ValueError as error:
+                raise ObserverError(f"{self.base} {error}") from None
+            self._known = (self._monotonic(), sending)
+        return self._known[1]
 
     def _ask(self, path: str, **parameters: str) -> Any:
         try:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from bridge.decision.facts import Episode, Standing
-from bridge.peers.alertmanager import View, ask
+from bridge.peers.alertmanager import YOUNG_SECONDS, View, ask
 from bridge.peers.client import PeerClient
 from bridge.peers.observer import Observer, ObserverError
 
@@ -15,8 +15,15 @@ Ask = Callable[[Sequence[Episode]], Mapping[str, Standing]]
 class Standings:
     """Asks all of them side by side. Silenced if any says so, firing if any does, gone only if all answered."""
 
-    def __init__(self, observer: Observer | None, alertmanagers: Sequence[PeerClient], clock: Callable[[], float]):
-        self._observer = observer
+    def __init__(
+        self,
+        observer: Observer | None,
+        alertmanagers: Sequence[PeerClient],
+        clock: Callable[[], float],
+        young: float = YOUNG_SECONDS,
+    ) -> None:
+        """Take whom to ask; absence proves nothing where an Alertmanager has been up for less than `young` seconds."""
+        self._observer, self._young = observer, young
         self._alertmanagers = alertmanagers
         self._clock = clock
         self._pool = ThreadPoolExecutor(max(1, len(alertmanagers)), thread_name_prefix="ask")
@@ -26,7 +33,7 @@ class Standings:
         names = {episode.labels.get("alertname") for episode in episodes}
         only = names.pop() if len(names) == 1 else None
         now = self._clock()
-        answers = [self._pool.submit(ask, client, only, now) for client in self._alertmanagers]
+        answers = [self._pool.submit(ask, client, only, now, self._young) for client in self._alertmanagers]
         active, error = self._active(episodes)
         views = [answer.result() for answer in answers]
         return {episode.fingerprint: _combine(episode, active, error, views) for episode in episodes}
@@ -38,20 +45,15 @@ class Standings:
     def _active(self, episodes: Sequence[Episode]) -> tuple[set[str] | None, str]:
         """Return the fingerprints of those that Prometheus finds firing; None: it was not asked, or why it failed.
 
-        A label more than Prometheus knows counts only if it adds that one itself: a forged alert must not pass.
+        All labels must be those with which it sends an alert that fires: a forged alert must not pass.
         """
         if self._observer is None:
             return None, ""
         try:
-            firing = [alert.items() for alert in self._observer.firing()]
-            external = self._observer.external_labels().items()
+            firing = {frozenset(labels.items()) for labels in self._observer.firing()}
         except ObserverError as error:
             return None, str(error)
-        return {
-            episode.fingerprint
-            for episode in episodes
-            if any(alert <= (own := episode.labels.items()) and own - alert <= external for alert in firing)
-        }, ""
+        return {each.fingerprint for each in episodes if frozenset(each.labels.items()) in firing}, ""
 
 
 def _combine(episode: Episode, active: set[str] | None, error: str, views: list[View]) -> Standing:

@@ -58,13 +58,9 @@ class Watch:
             return RuleView(self._evaluated_at, healthy=True, active=active)
 
     def firing(self) -> list[Labels]:
-        """Return the labels of every alert that fires now."""
+        """Return the labels of every alert that fires now; nothing is added to them."""
         with self._lock:
             return [labels for _, labels, _ in self._active.values()]
-
-    def external_labels(self) -> Labels:
-        """Return none: nothing is added to these alerts."""
-        return {}
 
     def series(self, metric: str, labels: Mapping[str, str]) -> list[Sample]:
         """Return the samples of a metric as the exporter has them now; it is in this process, so it is up."""

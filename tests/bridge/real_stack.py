@@ -29,6 +29,14 @@ INHIBIT = {
     "target_matchers": ['alertname!="HostDown"'],
     "equal": ["cluster"],
 }
+RELABEL = [
+    {"action": "labeldrop", "regex": "replica|job"},
+    {"source_labels": ["severity"], "regex": "critical", "target_label": "severity", "replacement": "page"},
+    {"source_labels": ["instance"], "regex": "(.*):.*", "target_label": "host"},
+    {"action": "hashmod", "source_labels": ["instance"], "modulus": 1000, "target_label": "shard"},
+    {"action": "drop", "source_labels": ["alertname"], "regex": "Unsent"},
+]
+"""Two replicas would carry the same labels: `replica` is added outside, and dropped before an alert is sent."""
 
 
 def answers(url: str) -> bool:
@@ -69,7 +77,7 @@ def alertmanager(folder: Path, name: str = "am") -> Server:
 
 
 def prometheus(folder: Path, target: str, alertmanagers: list[str], rules: dict[str, str]) -> Server:
-    """Two replicas would carry the same labels: `replica` is added outside, and dropped before an alert is sent."""
+    """Make one whose alerts are relabelled on their way."""
     written = [{"alert": name, "expr": expr, "labels": {"severity": "critical"}} for name, expr in rules.items()]
     (folder / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "tests", "rules": written}]}))
     static = [{"static_configs": [{"targets": [url.removeprefix("http://") for url in alertmanagers]}]}]
@@ -82,7 +90,7 @@ def prometheus(folder: Path, target: str, alertmanagers: list[str], rules: dict[
         },
         "rule_files": [str(folder / "rules.yml")],
         "alerting": {
-            "alert_relabel_configs": [{"action": "labeldrop", "regex": "replica"}],
+            "alert_relabel_configs": RELABEL,
             "alertmanagers": static,
         },
         "scrape_configs": [

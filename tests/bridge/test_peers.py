@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,22 @@ def dripping(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
         time.sleep(0.05)
 
 
+def dripping_head(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+    for char in b"HTTP/1.1 200 OK" + b" " * 100:
+        handler.wfile.write(bytes([char]))
+        handler.wfile.flush()
+        time.sleep(0.05)
+
+
+def dripping_chunk(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+    """The length of a piece that never begins: no byte of the body comes, and no read of the socket times out."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for _ in range(100):
+        handler.wfile.write(b"0")
+        handler.wfile.flush()
+        time.sleep(0.05)
+
+
 def hanging(_handler: BaseHTTPRequestHandler, _body: bytes) -> None:
     time.sleep(1)
 
@@ -71,6 +88,8 @@ def huge(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
 LIES: dict[str, tuple[Reply, str]] = {
     "hangs": (hanging, "did not answer: timed out"),
     "drips": (dripping, "did not answer: timed out"),
+    "drips its head": (dripping_head, "did not answer: timed out"),
+    "drips a piece's length": (dripping_chunk, "did not answer: timed out"),
     "breaks off": (cut_off, "did not answer: "),
     "is no JSON": (saying(200, b"<html>"), "did not answer with JSON to /x"),
     "is nothing": (saying(200), "did not answer with JSON to /x"),
@@ -162,13 +181,23 @@ def test_real_listings_are_read(
 
 
 @pytest.mark.parametrize(("up_for", "counts"), [(0, False), (299, False), (300, True), (-60, False)])
+@pytest.mark.parametrize("tells_the_time", [True, False])
 def test_one_that_has_only_just_started_proves_nothing_by_absence(
-    server: Asked, client_of: Callable[..., PeerClient], up_for: float, counts: bool
+    server: Asked, client_of: Callable[..., PeerClient], up_for: float, counts: bool, tells_the_time: bool
 ) -> None:
+    """By its own clock, whatever ours says; by ours where it does not tell the time."""
     started = 1_800_000_000
-    server.reply = alertmanager(b"[]", json.dumps({"uptime": "2027-01-15T08:00:00.000Z"}).encode())
-    view = ask(client_of(), None, started + up_for)
-    assert (view.listings, view.absence_counts) == ({}, counts)
+    status = json.dumps({"uptime": "2027-01-15T08:00:00.000Z"}).encode()
+    its_time = formatdate(started + up_for, usegmt=True) if tells_the_time else "soon"
+
+    def reply(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        handler.date_time_string = lambda: its_time
+        alertmanager(b"[]", status)(handler, body)
+
+    server.reply = reply
+    for now in (started, started + 1000) if tells_the_time else (started + up_for,):
+        view = ask(client_of(), None, now)
+        assert (view.listings, view.absence_counts) == ({}, counts)
 
 
 @pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", "ä {}", 'x",y="z'])
@@ -204,10 +233,45 @@ NO_PROMETHEUS = [
     b'{"status": "success"}',
     b'{"status": "success", "data": 5}',
 ]
+NO_CONFIGURATIONS = ["- a list", "global: 5", "alerting: {alert_relabel_configs: [5]}", "{", "x: [1"]
+
+
+@pytest.mark.parametrize("text", NO_CONFIGURATIONS)
+def test_a_configuration_that_is_none(server: Asked, client_of: Callable[..., PeerClient], text: str) -> None:
+    server.reply = prometheus({"yaml": text})
+    with pytest.raises(ObserverError, match=f"^{server.url} "):
+        PrometheusObserver(client_of()).firing()
+
+
+def test_a_rule_that_cannot_be_followed_is_said(server: Asked, client_of: Callable[..., PeerClient]) -> None:
+    server.reply = prometheus({"yaml": "alerting: {alert_relabel_configs: [{regex: '[[:alpha:'}]}"})
+    with pytest.raises(ObserverError, match=f"^{server.url} relabels alerts with .*, a regular expression"):
+        PrometheusObserver(client_of()).firing()
+
+
+def test_who_shows_no_configuration_changes_nothing(server: Asked, client_of: Callable[..., PeerClient]) -> None:
+    """As vmalert and others that evaluate rules; anything but a 404 is no answer."""
+    server.reply = prometheus(None, status=404)
+    assert PrometheusObserver(client_of()).firing() == [{"alertname": "Down"}]
+    server.reply = prometheus(None, status=500)
+    with pytest.raises(ObserverError, match="answered 500 to /api/v1/status/config"):
+        PrometheusObserver(client_of()).firing()
+
+
+def prometheus(config: Any, status: int = 200) -> Reply:
+    alerts = {"alerts": [{"state": "firing", "labels": {"alertname": "Down"}}]}
+
+    def reply(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        configured = "config" in handler.path
+        text = json.dumps({"status": "success", "data": config if configured else alerts}).encode()
+        saying(status if configured else 200, text)(handler, body)
+
+    return reply
+
+
 QUESTIONS: dict[str, Callable[[PrometheusObserver], object]] = {
     "rule": lambda observer: observer.rule("Down"),
     "firing": lambda observer: observer.firing(),
-    "external_labels": lambda observer: observer.external_labels(),
     "series": lambda observer: observer.series("up", {"instance": 'a"b\\c\n{}'}),
     "query": lambda observer: observer.query("up"),
 }

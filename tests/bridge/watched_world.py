@@ -29,9 +29,6 @@ class World:
         self._ask()
         return [labels for rule in self.rules.values() for labels in rule.active]
 
-    def external_labels(self) -> Mapping[str, str]:
-        return {}
-
     def series(self, metric: str, labels: Mapping[str, str]) -> list[Sample]:
         self._ask()
         return [s for s in self.samples.get(metric, []) if labels.items() <= s.labels.items()]
