@@ -1,5 +1,6 @@
 """Tell people where they are: mail, Slack, Discord, PagerDuty, Telegram and what else Apprise knows."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,22 @@ class Apprise(Notifier):
 
     urls_file: Path
     """The file with the URLs; they hold secrets."""
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yield a file that cannot be read, or that holds no URLs; which services Apprise knows costs 30 MB to ask."""
+        found = list(super().problems())
+        yield from found
+        if not found:
+            try:
+                urls = self._urls()
+            except PermanentError as error:
+                yield "urls_file", str(error)
+            else:
+                yield from (
+                    ("urls_file", f"the {number}. URL of {self.urls_file} is none")
+                    for number, url in enumerate(urls, 1)
+                    if "://" not in url
+                )
 
     def deliver(self, message: Message, timeout: float) -> None:
         """Send it to all of them."""

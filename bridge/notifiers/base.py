@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -75,8 +76,8 @@ class Notifier(BaseModel, ABC):
     """How many messages it is given within a time; the others wait."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Yield (field, why) for what can be seen to be wrong before anything is delivered."""
-        yield from ()
+        """Yield (field, why) for what can be seen to be wrong before anything is delivered: at night it is too late."""
+        yield from _unreadable(self)
 
     @abstractmethod
     def deliver(self, message: Message, timeout: float) -> None:
@@ -86,3 +87,15 @@ class Notifier(BaseModel, ABC):
             PassingError: it may work later.
             PermanentError: a person must change something first.
         """
+
+
+def _unreadable(keys: BaseModel, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield (field, why) for each file that some keys name and that cannot be read."""
+    for name, value in keys:
+        if isinstance(value, BaseModel):
+            yield from _unreadable(value, f"{prefix}{name}.")
+        elif isinstance(value, Path):
+            try:
+                value.open("rb").close()
+            except OSError as error:
+                yield f"{prefix}{name}", f"{value} cannot be read: {error.strerror}"

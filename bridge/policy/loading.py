@@ -140,7 +140,7 @@ class _Checker:
         found = self._kind(notifiers, str(kind), Notifier, "notifier", (*path, "kind"))
         teller = None if found is None else self._model(found, keys, path)
         for name, why in teller.problems() if teller else ():
-            self._say((*path, name), why)
+            self._say((*path, *name.split(".")), why)
         return teller
 
     def _remediation(self, entry: Any, settings: Settings, steps: StepCheck, path: KeyPath) -> Remediation:

@@ -62,3 +62,18 @@ def test_its_time_is_its_time(server: Server, message: Message, tmp_path: Path) 
 def test_wrong_urls_need_a_person(urls: tuple[str, ...], message: Message, tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match=r"ops\.urls"):
         Apprise(urls_file=_urls(tmp_path, *urls)).deliver(message, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"json://127.0.0.1/x\n# a note\n\nmailto://u:p@example.invalid\n", []),
+        (b"# nothing\n", ["{file} holds no URL"]),
+        (b"json://127.0.0.1/x\nhunter2\n", ["the 2. URL of {file} is none"]),
+        (b"\xff\xfe", ["{file} cannot be read: UnicodeDecodeError"]),
+    ],
+)
+def test_what_is_wrong_with_the_file_is_seen_before_anything_happens(tmp_path, text: bytes, said: list[str]) -> None:
+    file = tmp_path / "urls"
+    file.write_bytes(text)
+    assert [why for _, why in Apprise(urls_file=file).problems()] == [each.format(file=file) for each in said]
