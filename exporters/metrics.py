@@ -58,8 +58,8 @@ def check_families(standings: Iterable[Standing]) -> Iterator[Metric]:
         duration.add_metric([check.name], run.seconds)
         failures.add_metric([check.name], standing.failures)
         last_run.add_metric([check.name], run.started_at)
-        if result.value is not None:
-            value.add_metric([check.name, result.unit], result.value)
-        if result.threshold is not None:
-            threshold.add_metric([check.name, result.unit], result.threshold)
+        for number in result.numbers:
+            value.add_metric([check.name, number.unit], number.value)
+            if number.threshold is not None:
+                threshold.add_metric([check.name, number.unit], number.threshold)
     yield from (success, duration, failures, value, threshold, last_run)

@@ -35,6 +35,16 @@ class CheckError(Exception):
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A number beside the one that a check is about."""
+
+    value: float
+    unit: str
+    """Another than that of the check's own value: `inodes_percent`, `certificate_seconds`."""
+    threshold: float | None = None
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """What one run found: a sentence, and where there is one, a number with its unit and threshold."""
 
@@ -46,6 +56,14 @@ class CheckResult:
     threshold: float | None = None
     details: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     """More for `/health`; its keys are part of that page's contract."""
+    also: tuple[Measured, ...] = ()
+    """Further numbers for the metrics."""
+
+    @property
+    def numbers(self) -> tuple[Measured, ...]:
+        """Return all the numbers, its own first."""
+        own = () if self.value is None else (Measured(self.value, self.unit, self.threshold),)
+        return (*own, *self.also)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """A mounted file system."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import Field
 
-from exporters.checks.base import Check, CheckContext, CheckResult, Status, within
+from exporters.checks.base import Check, CheckContext, CheckResult, Measured, Status, within
 
 _GB = 1024**3
 
@@ -13,7 +14,9 @@ _GB = 1024**3
 class Disk(Check):
     """How full the file system at a path is, in percent, as `df` counts it; and its inodes.
 
-    - {name: disk_space, kind: disk, path: /, threshold: 90, interval: 5m, critical: true}
+    The percentage of its inodes in use is a second value, with the unit `inodes_percent`.
+
+        - {name: disk_space, kind: disk, path: /, threshold: 90, interval: 5m, critical: true}
     """
 
     path: Path = Field(default=Path("/"), description="Any path on the file system.")
@@ -36,10 +39,11 @@ class Disk(Check):
             free_gb=round(free / _GB, 2),
             inodes_percent=round(inodes, 1),
         )
+        result = replace(result, also=(Measured(inodes, "inodes_percent", self.inodes_threshold),))
         if self.inodes_threshold is None or inodes <= self.inodes_threshold:
             return result
         message = f"{inodes:.1f} % of the inodes of {self.path} are in use, over {self.inodes_threshold:g} percent"
-        return CheckResult(Status.UNHEALTHY, message, usage, "percent", self.threshold, result.details)
+        return replace(result, status=Status.UNHEALTHY, message=message)
 
 
 def _percent(part: int, whole: int) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 import requests
 from pydantic import Field
 
+from exporters.checks._patience import in_time
 from exporters.checks.base import Check, CheckContext, CheckError, CheckResult, Status
 from remedy.config.durations import Duration, format_duration
 
@@ -34,9 +35,13 @@ class GithubActions(Check):
 
     def run(self, context: CheckContext) -> CheckResult:
         since = datetime.now(UTC) - self.within
+        try:
+            runs = in_time(context, lambda: self._runs(context))
+        except TimeoutError:
+            raise CheckError(f"{self.api_url} did not answer in time") from None
         failed = [
             run
-            for run in self._runs(context)
+            for run in runs
             if run["conclusion"] in _FAILED
             and datetime.fromisoformat(run["created_at"]) >= since
             and (not self.workflows or run["name"] in self.workflows)

@@ -2,16 +2,20 @@
 
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import requests
 import urllib3
-from pydantic import Field, HttpUrl
+from pydantic import Field, HttpUrl, model_validator
 
+from exporters.checks._certificate import Validity, shown, validity
 from exporters.checks._fields import Regex
-from exporters.checks.base import Check, CheckContext, CheckError, CheckResult, unhealthy, within
+from exporters.checks._patience import in_time
+from exporters.checks.base import Check, CheckContext, CheckError, CheckResult, Measured, Status, unhealthy, within
 from remedy.config.durations import Duration
+from remedy.config.extras import MissingExtra, require
 
 _BODY_LIMIT = 1024 * 1024
 _CHUNK = 64 * 1024
@@ -20,9 +24,12 @@ _CHUNK = 64 * 1024
 class Http(Check):
     """An HTTP or HTTPS endpoint: its status, its body and how long it took. Its value is the time in seconds.
 
+    Of an HTTPS endpoint the certificate is looked at as well (with the extra `tls`): how many seconds it is still good
+    is a second value, with the unit `certificate_seconds`, and less than `certificate_threshold` is unhealthy.
+
     - {name: http_endpoint, kind: http, url: "http://localhost:5100/api/health", critical: true}
     - {name: api, kind: http, url: "https://localhost:6443/api/v1/health", tls_verify: false, timeout: 5s,
-       body: '"status"\\s*:\\s*"ok"', max_latency: 2s}
+       body: '"status"\\s*:\\s*"ok"', max_latency: 2s, certificate_threshold: 7d}
     """
 
     url: HttpUrl
@@ -33,18 +40,33 @@ class Http(Check):
     body: Regex | None = Field(default=None, description="A regex that the answer must hold.")
     max_latency: Duration | None = Field(default=None, description="A slower answer is unhealthy.")
     tls_verify: bool | Path = Field(default=True, description="false for self-signed ones, or a file of authorities.")
+    certificate_threshold: Duration | None = Field(
+        default=None, description="A certificate that expires sooner is unhealthy. Else its time is only a value."
+    )
     follow_redirects: bool = True
+
+    @model_validator(mode="after")
+    def _can_read_certificates(self) -> "Http":
+        if self.certificate_threshold is not None:
+            if self.url.scheme != "https":
+                raise ValueError("the key 'certificate_threshold' needs an https URL")
+            require("cryptography", "tls")
+        return self
 
     def run(self, context: CheckContext) -> CheckResult:
         started = time.monotonic()
         try:
-            status, text = self._ask(context)
-        except requests.Timeout:
+            return in_time(context, lambda: self._with_certificate(self._answered(context), context))
+        except (requests.Timeout, TimeoutError):
             return unhealthy(f"{self.url} did not answer within {time.monotonic() - started:.1f} s")
         except requests.exceptions.SSLError as error:
             return unhealthy(f"{self.url}: TLS: {_innermost(error)}")
-        except requests.RequestException as error:
+        except (requests.RequestException, OSError) as error:
             return unhealthy(f"{self.url}: {_innermost(error)}")
+
+    def _answered(self, context: CheckContext) -> CheckResult:
+        started = time.monotonic()
+        status, text = self._ask(context)
         took = time.monotonic() - started
         if not (status in self.status if self.status else 200 <= status < 300):  # noqa: PLR2004 - HTTP's own numbers
             return unhealthy(f"{self.url} answered {status}", took, "seconds", status_code=status)
@@ -52,6 +74,30 @@ class Http(Check):
             return unhealthy(f"{self.url} answered nothing that {self.body!r} finds", took, "seconds")
         limit = self.max_latency.total_seconds() if self.max_latency else None
         return within(took, limit, "seconds", f"{self.url} answered {status} in {took:.3f} s", status_code=status)
+
+    def _with_certificate(self, result: CheckResult, context: CheckContext) -> CheckResult:
+        """Add what the server's certificate says; a second handshake, since HTTP/1.0 leaves none to look at."""
+        found = self._certificate(context)
+        if found is None:
+            return result
+        least = self.certificate_threshold
+        measured = Measured(found.left, "certificate_seconds", least.total_seconds() if least else None)
+        details = {**result.details, "certificate_seconds": round(found.left)}
+        result = replace(result, also=(measured,), details=details)
+        if least is None or found.suffices(least):
+            return result
+        return replace(
+            result, status=Status.UNHEALTHY, message=f"{result.message}; its certificate {found.said(least)}"
+        )
+
+    def _certificate(self, context: CheckContext) -> Validity | None:
+        if self.url.scheme != "https" or self.url.host is None:
+            return None
+        host = self.url.host.strip("[]")
+        try:
+            return validity(shown(host, self.url.port or 443, host, context))
+        except MissingExtra:  # nobody asked for it
+            return None
 
     def _ask(self, context: CheckContext) -> tuple[int, str]:
         """Return the status and the body's first part; the whole of it under the one deadline."""

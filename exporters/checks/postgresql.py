@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from exporters.checks._patience import in_time
 from exporters.checks.base import Check, CheckContext, CheckError, CheckResult, Status, healthy, unhealthy
 from remedy.config.extras import require
 
@@ -45,7 +46,11 @@ class Postgresql(Check):
             dsn = self.dsn_file.read_text(encoding="utf-8").strip()
         elif dsn is None and self.host is None:
             dsn = os.environ.get("DATABASE_URL")
-        return self._ask(dsn, context) if dsn else self._knock(context)
+        before = context.remaining()
+        try:
+            return in_time(context, lambda: self._ask(dsn, context) if dsn else self._knock(context))
+        except TimeoutError:
+            return unhealthy(f"PostgreSQL did not answer within {before:.1f} s")
 
     def _ask(self, dsn: str, context: CheckContext) -> CheckResult:
         psycopg: Any = require("psycopg", "postgres")

@@ -9,7 +9,8 @@ import psutil
 from pydantic import Field, model_validator
 
 from exporters.checks._fields import Regex
-from exporters.checks.base import Check, CheckContext, CheckResult, Status
+from exporters.checks.base import Check, CheckContext, CheckResult, Measured, Status
+from remedy.config.durations import Duration, format_duration
 
 _MB = 1024**2
 
@@ -17,11 +18,12 @@ _MB = 1024**2
 class Process(Check):
     """That the right number of processes runs, found by name, command line or pid file. Its value is their count.
 
-    A zombie does not run.
+    A zombie does not run. Further values are their resident memory (`memory_bytes`, of all together) and their age
+    (`age_seconds`, of the youngest): one that is always young is being restarted again and again.
 
         - {name: node_running, kind: process, process: node}
         - {name: app_running, kind: process, cmdline: 'python .*app\\.py', at_most: 1, max_memory_mb: 500}
-        - {name: daemon_running, kind: process, pid_file: /run/app.pid}
+        - {name: daemon_running, kind: process, pid_file: /run/app.pid, min_age: 1m}
     """
 
     process: str | None = Field(default=None, description="The program's name, exactly.")
@@ -30,6 +32,9 @@ class Process(Check):
     at_least: int = Field(default=1, ge=0)
     at_most: int | None = Field(default=None, ge=0)
     max_memory_mb: float | None = Field(default=None, gt=0, description="Resident memory of all of them together.")
+
+    min_age: Duration | None = Field(default=None, description="Since the start of the youngest.")
+    max_age: Duration | None = Field(default=None, description="Since the start of the oldest.")
 
     @model_validator(mode="after")
     def _names_something(self) -> "Process":
@@ -40,20 +45,31 @@ class Process(Check):
     def run(self, context: CheckContext) -> CheckResult:
         del context
         found = list(self._running())
-        count, memory = len(found), sum(memory for memory, _ in found) / _MB
-        age = time.time() - min((born for _, born in found), default=time.time())
+        memory = sum(memory for memory, _ in found)
+        ages = [max(0.0, time.time() - born) for _, born in found]
+        count = len(found)
+        wrong = self._wrong(count, memory / _MB, ages)
         said = f"{count} process{'' if count == 1 else 'es'} of {self._wanted()}"
-        status = Status.UNHEALTHY
+        status = Status.UNHEALTHY if wrong else Status.HEALTHY
+        age = min(ages, default=0.0)
+        details = {"count": count, "memory_mb": round(memory / _MB, 1), "age_seconds": round(age)}
+        limit = self.max_memory_mb * _MB if self.max_memory_mb is not None else None
+        also = (Measured(memory, "memory_bytes", limit), Measured(age, "age_seconds")) if found else ()
+        return CheckResult(status, said + wrong, count, "processes", self.at_least, details, also)
+
+    def _wrong(self, count: int, memory: float, ages: list[float]) -> str:
+        """Say what is wrong; nothing, if nothing is."""
         if count < self.at_least:
-            said += f", at least {self.at_least} must run"
-        elif self.at_most is not None and count > self.at_most:
-            said += f", at most {self.at_most} may run"
-        elif self.max_memory_mb is not None and memory > self.max_memory_mb:
-            said += f" hold {memory:.0f} MB, over {self.max_memory_mb:g} MB"
-        else:
-            status = Status.HEALTHY
-        details = {"count": count, "memory_mb": round(memory, 1), "age_seconds": round(age)}
-        return CheckResult(status, said, count, "processes", self.at_least, details)
+            return f", at least {self.at_least} must run"
+        if self.at_most is not None and count > self.at_most:
+            return f", at most {self.at_most} may run"
+        if self.max_memory_mb is not None and memory > self.max_memory_mb:
+            return f" hold {memory:.0f} MB, over {self.max_memory_mb:g} MB"
+        if ages and self.min_age is not None and min(ages) < self.min_age.total_seconds():
+            return f", the youngest is {min(ages):.0f} s old, less than {format_duration(self.min_age)}"
+        if ages and self.max_age is not None and max(ages) > self.max_age.total_seconds():
+            return f", the oldest is {max(ages):.0f} s old, more than {format_duration(self.max_age)}"
+        return ""
 
     def _wanted(self) -> str:
         return f"{self.process or self.cmdline or self.pid_file}"

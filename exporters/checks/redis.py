@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from exporters.checks._patience import in_time
 from exporters.checks.base import Check, CheckContext, CheckResult, healthy, unhealthy
 from remedy.config.extras import require
 
@@ -39,12 +40,12 @@ class Redis(Check):
             retry=None,
         )
         try:
-            client.ping()
+            in_time(context, client.ping)
         except redis.exceptions.AuthenticationError as error:
             if password is not None:
                 return unhealthy(f"{where}: {error}")
             return healthy(f"{where} answers, and wants a password", before - context.remaining(), "seconds")
-        except redis.exceptions.TimeoutError:
+        except (redis.exceptions.TimeoutError, TimeoutError):
             return unhealthy(f"{where} did not answer within {before:.1f} s")
         except redis.exceptions.RedisError as error:
             return unhealthy(f"{where}: {error}")

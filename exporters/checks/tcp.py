@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from exporters.checks._patience import in_time
 from exporters.checks.base import Check, CheckContext, CheckResult, healthy, unhealthy
 
 
@@ -25,8 +26,7 @@ class Tcp(Check):
     def run(self, context: CheckContext) -> CheckResult:
         where, before = f"{self.host}:{self.port}", context.remaining()
         try:
-            with socket.create_connection((self.host, self.port), timeout=before):
-                took = before - context.remaining()
+            took = in_time(context, lambda: self._connected(context))
         except ConnectionRefusedError:
             return (
                 healthy(f"{where} is free") if self.expect == "free" else unhealthy(f"{where} refused the connection")
@@ -38,3 +38,8 @@ class Tcp(Check):
         if self.expect == "free":
             return unhealthy(f"{where} is in use", took, "seconds")
         return healthy(f"{where} is open", took, "seconds")
+
+    def _connected(self, context: CheckContext) -> float:
+        before = context.remaining()
+        with socket.create_connection((self.host, self.port), timeout=before):
+            return before - context.remaining()

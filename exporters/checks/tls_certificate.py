@@ -1,18 +1,15 @@
 """A TLS certificate."""
 
-import socket
-import ssl
-import time
 from datetime import timedelta
 from pathlib import Path
 
 from pydantic import Field, model_validator
 
+from exporters.checks._certificate import shown, validity
+from exporters.checks._patience import in_time
 from exporters.checks.base import Check, CheckContext, CheckResult, Status, unhealthy
-from remedy.config.durations import Duration, format_duration
+from remedy.config.durations import Duration
 from remedy.config.extras import require
-
-_DAY = 86400
 
 
 class TlsCertificate(Check):
@@ -40,24 +37,17 @@ class TlsCertificate(Check):
     def run(self, context: CheckContext) -> CheckResult:
         where = str(self.path) if self.path else f"{self.host}:{self.port}"
         try:
-            pem = self.path.read_bytes() if self.path else self._shown(context)
+            found = validity(self.path.read_bytes() if self.path else in_time(context, lambda: self._shown(context)))
+        except TimeoutError:
+            return unhealthy(f"{where} did not answer in time")
         except OSError as error:
             return unhealthy(f"{where}: {error.strerror or error}")
-        certificate = require("cryptography.x509", "tls").load_pem_x509_certificate(pem)
-        begins, ends = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
-        left, limit = ends - time.time(), self.threshold.total_seconds()
-        if begins > time.time():
-            return unhealthy(f"{where} is not valid yet", left, "seconds")
-        said = f"expires in {left / _DAY:.1f} days" if left > 0 else f"expired {-left / _DAY:.1f} days ago"
-        said += f", less than {format_duration(self.threshold)}" if 0 < left < limit else ""
-        status = Status.UNHEALTHY if left < limit else Status.HEALTHY
-        return CheckResult(status, f"{where} {said}", left, "seconds", limit)
+        except ValueError:
+            return unhealthy(f"{where} holds no certificate that can be read")
+        status = Status.HEALTHY if found.suffices(self.threshold) else Status.UNHEALTHY
+        message = f"{where} {found.said(self.threshold)}"
+        return CheckResult(status, message, found.left, "seconds", self.threshold.total_seconds())
 
     def _shown(self, context: CheckContext) -> bytes:
-        asking = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        asking.check_hostname, asking.verify_mode = False, ssl.CERT_NONE
-        with (
-            socket.create_connection((str(self.host), self.port), timeout=context.remaining()) as plain,
-            asking.wrap_socket(plain, server_hostname=self.server_name or self.host) as tls,
-        ):
-            return ssl.DER_cert_to_PEM_cert(tls.getpeercert(binary_form=True) or b"").encode()
+        host = str(self.host)
+        return shown(host, self.port, self.server_name or host, context)

@@ -21,6 +21,7 @@ HEALTHY, UNHEALTHY, UNKNOWN = Status.HEALTHY, Status.UNHEALTHY, Status.UNKNOWN
         ("disk", {"path": "/", "threshold": 100}, HEALTHY, "GB free"),
         ("disk", {"path": "/", "threshold": 0.0001}, UNHEALTHY, "over the threshold"),
         ("disk", {"path": "/proc"}, HEALTHY, "0.0 % full"),
+        ("disk", {"path": "/", "threshold": 100, "inodes_threshold": 0.0001}, UNHEALTHY, "of the inodes of /"),
         ("memory", {"threshold": 100}, HEALTHY, "GB available"),
         ("memory", {"threshold": 0.001}, UNHEALTHY, "over the threshold"),
         ("cpu", {"threshold": 100}, HEALTHY, "busy"),
@@ -97,6 +98,11 @@ def test_process(tmp_path: Path) -> None:
         assert look("process", cmdline=mark, at_least=2).status is UNHEALTHY
         assert look("process", cmdline=mark, at_most=0).status is UNHEALTHY
         assert look("process", cmdline=mark, max_memory_mb=1).status is UNHEALTHY
+        assert look("process", cmdline=mark, min_age="1h").status is UNHEALTHY
+        assert look("process", cmdline=mark, max_age="1ms").status is UNHEALTHY
+        assert look("process", cmdline=mark, max_age="1h").status is HEALTHY
+        memory, age = look("process", cmdline=mark).also
+        assert (memory.value > 1_000_000, memory.unit, 0 < age.value < 60) == (True, "memory_bytes", True)
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         assert look("process", pid_file=pid_file).status is UNHEALTHY, "a zombie does not run"

@@ -5,6 +5,7 @@ import json
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -193,6 +194,60 @@ def test_self_signed_site(certificates: Path) -> None:
         refused = look("http", url=site.url)
         assert (refused.status, "certificate verify failed" in refused.message) == (UNHEALTHY, True), refused
         assert look("http", url=site.url, tls_verify=False).status is HEALTHY
+
+
+@pytest.mark.parametrize(
+    ("days", "threshold", "status"), [(40, "30d", HEALTHY), (10, "30d", UNHEALTHY), (10, None, HEALTHY)]
+)
+def test_certificate_of_a_site(certificates: Path, days: int, threshold: str | None, status: Status) -> None:
+    keys = {} if threshold is None else {"certificate_threshold": threshold}
+    for site in serving(Site(certificates / f"{days}.pem")):
+        result = look("http", url=site.url, tls_verify=False, **keys)
+    (measured,) = result.also
+    assert (result.status, measured.unit, measured.threshold) == (
+        status,
+        "certificate_seconds",
+        30 * 86400 if threshold else None,
+    )
+    assert days * 86400 - 100 < measured.value <= days * 86400
+    assert ("less than 30d" in result.message) == (status is UNHEALTHY)
+
+
+_SILENT_RESOLVER = """
+import fcntl, json, socket, struct, subprocess, sys, time
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as up:
+    fcntl.ioctl(up, 0x8914, struct.pack("16sH", b"lo", 0x1 | 0x40))
+subprocess.run(["mount", "--bind", sys.argv[1], "/etc/resolv.conf"], check=True)
+silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+silent.bind(("127.0.0.1", 53))
+from tests.exporters.checks.looking import look
+for kind, keys in json.loads(sys.argv[2]):
+    memory, began = {}, time.monotonic()
+    first = look(kind, memory, seconds=0.5, **keys)
+    in_time = time.monotonic() - began < 3
+    print(kind, first.status, in_time, "still waits" in look(kind, memory, seconds=0.5, **keys).message)
+"""
+
+
+def test_a_resolver_that_never_answers(tmp_path: Path) -> None:
+    """In a network of its own, where a resolver takes every question and answers none."""
+    name = {"host": "name.example"}
+    asked = [
+        ("http", {"url": "http://name.example/"}),
+        ("tcp", name | {"port": 1}),
+        ("tls_certificate", name),
+        ("redis", name),
+        ("postgresql", name),
+        ("github_actions", {"repository": "a/b", "api_url": "http://name.example"}),
+    ]
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:20 attempts:1\n")
+    script = [sys.executable, "-c", _SILENT_RESOLVER, str(tmp_path / "resolv.conf"), json.dumps(asked)]
+    if subprocess.run(["unshare", "-rmn", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this machine makes no namespaces for us")
+    done = subprocess.run(["unshare", "-rmn", *script], capture_output=True, text=True, check=False, timeout=60)
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        [kind, "unknown" if kind == "github_actions" else "unhealthy", "True", "True"] for kind, _ in asked
+    ], done.stderr
 
 
 def test_github_actions(site: Site, tmp_path: Path) -> None:
