@@ -1,0 +1,135 @@
+"""Room on the disk that is ours already, for when there is no other: the fix for a full disk must be decided, too.
+
+A file beside the ledger holds real blocks. What fills a disk goes on filling it, so these are not thrown to everybody:
+most go, piece by piece, straight to the ledger's log, where everything is written first; a little is set free for the
+rest, such as the ledger's own growth when the log is moved into it.
+"""
+
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+_BLOCK = 512
+"""Bytes of what `stat` calls a block."""
+_PIECE = 1024**2
+"""Bytes that are set free at once."""
+_LOG = 12 * 1024**2
+"""Bytes that the log gets in all: more than those after which SQLite moves it into the ledger and begins it anew."""
+
+
+class Reserve:
+    """The reserve of one ledger; safe to use from several threads."""
+
+    def __init__(self, ledger: Path, size: int) -> None:
+        """Take the ledger's file and how many bytes to keep, 0 for none; nothing is done yet."""
+        self.file = ledger.with_name(ledger.name + ".reserve")
+        self.size = size
+        self._journal = ledger.with_name(ledger.name + "-wal")
+        self._lock = threading.Lock()
+        self._log = structlog.get_logger("reserve")
+        self._told = False
+
+    @property
+    def held(self) -> int:
+        """How many bytes there are to be given: real blocks, not those of a copy with holes."""
+        try:
+            status = self.file.stat()
+        except OSError:
+            return 0
+        return min(status.st_size, status.st_blocks * _BLOCK)
+
+    def fill(self) -> None:
+        """Make it whole, where as much again stays free for others; where not, say so once and leave it as it is."""
+        with self._lock:
+            if self.held == self.size:
+                return
+            try:
+                self._fill()
+            except OSError as error:
+                self._tell(error.strerror or str(error))
+
+    def give(self) -> bool:
+        """Give up a part of it, because the disk is full; false where nothing is left to be given."""
+        with self._lock:
+            left = self.held
+            if not left:
+                return False
+            try:
+                left = self._give(left)
+            except OSError as error:
+                self._log.error("the reserve cannot be given up", reason=error.strerror)
+                return False
+        self._log.warning("the disk is full: a part of the reserve is given up", left_bytes=left)
+        return True
+
+    def _fill(self) -> None:
+        if not self.size:
+            self.file.unlink(missing_ok=True)
+            return
+        disk = os.statvfs(self.file.parent)
+        if disk.f_bavail * disk.f_frsize < self.size - self.held + self.size:
+            self._tell("there is too little room on the disk")
+            return
+        descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            before = min(self.size, os.fstat(descriptor).st_size)
+            os.ftruncate(descriptor, before)
+            try:
+                os.posix_fallocate(descriptor, 0, self.size)
+            except OSError:
+                os.ftruncate(descriptor, before)
+                raise
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        self._told = False
+        self._log.info("the reserve is whole", bytes=self.size)
+
+    def _give(self, left: int) -> int:
+        descriptor = os.open(self.file, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            while left > _PIECE and (lacking := _LOG - _size(self._journal)) > 0:
+                piece = min(_PIECE, left, lacking)
+                left = _shrink(descriptor, left - piece)
+                if not _grow(self._journal, piece):
+                    break
+            return _shrink(descriptor, max(0, left - _PIECE))
+        finally:
+            os.close(descriptor)
+
+    def _tell(self, reason: str) -> None:
+        if not self._told:
+            self._log.warning("the reserve is not whole", held_bytes=self.held, wanted_bytes=self.size, reason=reason)
+        self._told = True
+
+
+def _size(file: Path) -> int:
+    """Return a file's size; one that is not there yet needs nothing."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return _LOG
+
+
+def _shrink(descriptor: int, to: int) -> int:
+    os.ftruncate(descriptor, to)
+    os.fsync(descriptor)  # some file systems give blocks to others only after that
+    return to
+
+
+def _grow(file: Path, by: int) -> bool:
+    """Give blocks to the end of a file; false where somebody else was faster. What is after its last frame is ignored.
+
+    Opening and closing the log is harmless: SQLite's locks, which end with any close, are on its other files.
+    """
+    descriptor = os.open(file, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        before = os.fstat(descriptor).st_size
+        with suppress(OSError):  # a part of it may have been had
+            os.posix_fallocate(descriptor, before, by)
+        return os.fstat(descriptor).st_size > before
+    finally:
+        os.close(descriptor)
