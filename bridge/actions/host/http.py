@@ -20,6 +20,8 @@ class Answer:
 
     status: int
     body: bytes
+    location: str = ""
+    """Where else to ask, as the server says."""
 
 
 def url_refusal(url: str, allow: Allow) -> str | None:
@@ -72,7 +74,7 @@ def ask(
                 stream=True,
             )
             with answer:
-                return Answer(answer.status_code, _read(answer, context))
+                return Answer(answer.status_code, _read(answer, context), answer.headers.get("Location", ""))
     except requests.Timeout:
         context.remaining()
         raise StepError(f"{host} did not answer in time") from None

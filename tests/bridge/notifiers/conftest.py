@@ -24,7 +24,7 @@ class Received:
 
 @dataclass
 class Server:
-    """The server: `answers` maps `METHOD path` (without the query) to status and JSON, or `*` for all others."""
+    """The server: `answers` maps `METHOD path` (without the query) to status and JSON (or text), or `*` for all others."""
 
     url: str
     answers: dict[str, tuple[int, Any]] = field(default_factory=dict)
@@ -49,8 +49,8 @@ def server() -> Iterator[Server]:
                 return
             self.send_response(status)
             if status in (301, 302):
-                self.send_header("Location", "/elsewhere")
-            text = json.dumps(answer).encode()
+                self.send_header("Location", answer.get("Location", "/elsewhere"))
+            text = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)
