@@ -8,12 +8,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 MAX_LABELS = 128
 MAX_LABEL_BYTES = 64 * 1024
+_LONGEST_TEXT = 32 * 1024 * 1024
+"""Characters; no body that is let in is longer."""
 _NEVER = "0001-01-01T00:00:00Z"
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 _SUBJECT_SHOWN, _REASON_SHOWN = 2000, 300
@@ -38,13 +41,6 @@ def _timestamp(value: object) -> object:
     return seconds
 
 
-def _unicode(text: str) -> str:
-    """JSON can spell half of a surrogate pair, which no encoding takes."""
-    if any("\ud800" <= char <= "\udfff" for char in text):
-        raise ValueError("holds half of a surrogate pair, which is no character")
-    return text
-
-
 def _nothing(value: object) -> object:
     """Go spells an empty map null."""
     return {} if value is None else value
@@ -61,7 +57,8 @@ def _bounded(labels: dict[str, str]) -> dict[str, str]:
 
 
 Timestamp = Annotated[float, BeforeValidator(_timestamp)]
-Text = Annotated[str, AfterValidator(_unicode)]
+Text = Annotated[str, StringConstraints(max_length=_LONGEST_TEXT)]
+"""JSON can spell half of a surrogate pair, which no encoding takes: pydantic refuses it where a length is bounded."""
 Labels = Annotated[dict[Text, Text], AfterValidator(_bounded)]
 Annotations = Annotated[dict[Text, Text], BeforeValidator(_nothing)]
 
@@ -79,7 +76,7 @@ class Alert(BaseModel):
     generator_url: Text = Field(default="", alias="generatorURL")
     fingerprint: str | None = Field(default=None, pattern=r"^[0-9a-zA-Z]{0,64}$")
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """The fingerprint that came, or the one that Alertmanager would have given."""
         return self.fingerprint or fingerprint(self.labels)

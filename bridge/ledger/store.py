@@ -6,10 +6,8 @@ not cost one fsync each.
 """
 
 import contextlib
-import itertools
-import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -18,7 +16,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.ledger import sqlite
-from bridge.ledger.migrations import MIGRATIONS, Migration, NewerLedgerError, migrate
+from bridge.ledger.gathering import Gathering
+from bridge.ledger.migrations import MIGRATIONS, Migration, NewerLedgerError, migrate, touch
+from bridge.ledger.reserve import Reserve
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
@@ -47,13 +47,16 @@ class _Share(Generic[Item, Result]):
 
 
 _Waiting = _Work[Any] | _Share[Any, Any]
+_Done = tuple[_Waiting, Any, BaseException | None]
 
 
 class Ledger:
     """One ledger, open. `write` returns only when what was written is durable."""
 
-    def __init__(self, url: str, migrations: Mapping[int, Migration] = MIGRATIONS) -> None:
+    def __init__(self, url: str, migrations: Mapping[int, Migration] = MIGRATIONS, *, reserve: int = 0) -> None:
         """Open the ledger at an SQLAlchemy URL; make it where there is none, migrate it where it is older.
+
+        `reserve` is how many bytes of the disk it keeps for when there are no others.
 
         Raises:
             LedgerError: it cannot be opened, is damaged, or was made by a newer version.
@@ -63,14 +66,16 @@ class Ledger:
             self._writer, self._reader = sqlite.engines(self.path)
         except (ValueError, OSError) as error:
             raise LedgerError(str(error)) from None
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._closed = threading.Event()
-        self._entering = threading.Lock()
+        self.reserve = Reserve(self.path, reserve)
+        self.trouble: str | None = None
+        """Why what was to be written last could not be; None where it could."""
+        self._waiting: Gathering[_Waiting] = Gathering(_GROUP)
         try:
-            self._open(migrations)
+            self._with_room(lambda: self._open(migrations))
         except (SQLAlchemyError, NewerLedgerError, LedgerError) as error:
             self._dispose()
             raise LedgerError(f"{self.path} cannot be used: {sqlite.sentence(error)}") from None
+        self.reserve.fill()
         self._thread = threading.Thread(target=self._write_all, name="ledger", daemon=True)
         self._thread.start()
 
@@ -83,7 +88,8 @@ class Ledger:
     def write(self, work: Callable[[Connection], Result]) -> Result:
         """Do some work in a transaction and return its result once it is durable.
 
-        What `work` raises undoes its own writes alone and is raised here.
+        What `work` raises undoes its own writes alone and is raised here. Where the disk was full, and the reserve
+        helped, `work` is done again from its beginning.
 
         Raises:
             LedgerError: it could not be made durable, or the ledger is closed.
@@ -95,21 +101,25 @@ class Ledger:
     def write_together(self, batch: Batch[Item, Result], item: Item) -> Result:
         """As `write`, but what waits for the same `batch` at that moment is given to it at once, in order.
 
-        `batch` returns one result for each item. What it raises undoes all of these items, and is raised for each.
+        `batch` returns one result for each item. Where it raises, all of these items are undone and each is done alone:
+        what it raises for one is raised for that one.
         """
         done: Future[Result] = Future()
         self._put(_Share(batch, item, done))
         return done.result()
 
+    def mend(self) -> None:
+        """Look whether there is room again: for what could not be written, and for the reserve."""
+        if self.trouble is not None:
+            with contextlib.suppress(LedgerError):
+                self.write(touch)
+        self.reserve.fill()
+
     def close(self) -> None:
         """Write what is waiting, and close; who writes afterwards gets an error."""
-        with self._entering:
-            if self._closed.is_set():
-                return
-            self._closed.set()
-            self._queue.put(None)
-        self._thread.join()
-        self._dispose()
+        if self._waiting.close():
+            self._thread.join()
+            self._dispose()
 
     def _open(self, migrations: Mapping[int, Migration]) -> None:
         damage = sqlite.damage(self._writer)
@@ -119,59 +129,70 @@ class Ledger:
             migrate(connection, migrations)
 
     def _put(self, work: _Waiting) -> None:
-        with self._entering:
-            if self._closed.is_set():
-                raise LedgerError("the ledger is closed")
-            self._queue.put(work)
+        if not self._waiting.put(work):
+            raise LedgerError("the ledger is closed")
 
     def _dispose(self) -> None:
         self._reader.dispose()
         self._writer.dispose()
 
     def _write_all(self) -> None:
-        while (first := self._queue.get()) is not None:
-            group = [first]
-            last = False
-            while len(group) < _GROUP and not self._queue.empty():
-                work = self._queue.get()
-                if work is None:
-                    last = True
-                    break
-                group.append(work)
+        while group := self._waiting.take():
             self._commit(group)
-            if last:
-                return
 
     def _commit(self, group: list[_Waiting]) -> None:
-        results: list[tuple[_Waiting, Any, BaseException | None]] = []
         try:
-            with self._writer.begin() as connection:
-                for _, alike in itertools.groupby(group, key=_kind):
-                    results += _attempt(connection, list(alike))
+            results = self._with_room(lambda: self._transact(group))
         except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must hear of it
-            failure = LedgerError(f"the ledger could not be written: {sqlite.sentence(error)}")
+            self.trouble = f"the ledger could not be written: {sqlite.sentence(error)}"
             for work in group:
-                work.done.set_exception(failure)
+                work.done.set_exception(LedgerError(self.trouble))
             return
+        self.trouble = None
         for work, result, problem in results:
             if problem is None:
                 work.done.set_result(result)
             else:
                 work.done.set_exception(problem)
 
+    def _transact(self, group: list[_Waiting]) -> list[_Done]:
+        results: list[_Done] = []
+        with self._writer.begin() as connection:
+            for alike in _kinds(group):
+                results += _attempt(connection, alike)
+        return results
 
-def _kind(work: _Waiting) -> object:
-    """Work of one kind, in a row, is done together; what is no share is of a kind of its own."""
-    return work.batch if isinstance(work, _Share) else id(work)
+    def _with_room(self, work: Callable[[], Result]) -> Result:
+        """Do something; where the disk is full, again with a part of the reserve, until nothing is left of it."""
+        while True:
+            try:
+                return work()
+            except SQLAlchemyError as error:
+                if not sqlite.is_full(error) or not self.reserve.give():
+                    raise
+            sqlite.checkpoint(self._writer)
 
 
-def _attempt(connection: Connection, alike: list[_Waiting]) -> list[tuple[_Waiting, Any, BaseException | None]]:
+def _kinds(group: list[_Waiting]) -> Iterable[list[_Waiting]]:
+    """Put shares of a batch together, since nobody who waits was promised a place; other work is of its own kind."""
+    kinds: dict[object, list[_Waiting]] = {}
+    for work in group:
+        kinds.setdefault(work.batch if isinstance(work, _Share) else id(work), []).append(work)
+    return kinds.values()
+
+
+def _attempt(connection: Connection, alike: list[_Waiting]) -> list[_Done]:
+    """Do what is of one kind; where that fails for several, do each alone, so that only the one at fault suffers."""
     savepoint = connection.begin_nested()
     try:
         results = _do(connection, alike)
-    except Exception as error:  # noqa: BLE001 - it belongs to whoever asked for this work
+    except Exception as error:  # it belongs to whoever asked for this work
+        if sqlite.is_full(error):
+            raise  # it is nobody's fault, and SQLite has undone the whole group
         savepoint.rollback()
-        return [(work, None, error) for work in alike]
+        if len(alike) > 1:
+            return [result for work in alike for result in _attempt(connection, [work])]
+        return [(alike[0], None, error)]
     savepoint.commit()
     return [(work, result, None) for work, result in zip(alike, results, strict=True)]
 

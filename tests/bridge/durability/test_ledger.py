@@ -3,6 +3,7 @@
 import sqlite3
 import stat
 import threading
+import time
 
 import pytest
 from sqlalchemy import insert, select, text
@@ -121,6 +122,41 @@ def test_a_failing_work_undoes_itself_alone(file):
     assert "good" in keys(ledger)
     assert "bad" not in keys(ledger)
     ledger.close()
+
+
+def test_one_bad_share_spoils_none_of_those_that_were_to_be_written_with_it(file):
+    ledger = opened(file)
+    gate, sizes, outcomes = threading.Event(), [], {}
+
+    def batch(connection, names):
+        sizes.append(len(names))
+        connection.execute(insert(meta), [{"key": name, "value": "x"} for name in names])
+        if "bad" in names:
+            raise ValueError("a mistake")
+        return [name.upper() for name in names]
+
+    def share(name):
+        try:
+            outcomes[name] = ledger.write_together(batch, name)
+        except ValueError as error:
+            outcomes[name] = str(error)
+
+    blocker = threading.Thread(target=ledger.write, args=(lambda _: gate.wait(10),))
+    blocker.start()
+    others = [threading.Thread(target=share, args=(name,)) for name in ("a", "bad", "b", "c")]
+    for thread in others:
+        thread.start()
+    while len(ledger._waiting) < 4:
+        time.sleep(0.001)
+    gate.set()
+    for thread in (blocker, *others):
+        thread.join()
+    ledger_keys = keys(ledger)
+    ledger.close()
+    assert sizes == [4, 1, 1, 1, 1]
+    assert outcomes == {"a": "A", "bad": "a mistake", "b": "B", "c": "C"}
+    assert ledger_keys >= {"a", "b", "c"}
+    assert "bad" not in ledger_keys
 
 
 def test_a_reader_sees_one_moment_however_long_it_reads(file):
