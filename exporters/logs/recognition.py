@@ -22,13 +22,14 @@ def size_of(path: Path) -> int:
 def found_again(key: FileId, known: Known, path: Path | None) -> Path | None:
     """Return where a known file is now, if it is still what was read; names may change while we look."""
     for _ in range(_LOOKS):
-        path = path or moved_to(known.path, key)
-        if path is None:
+        here = path or moved_to(known.path, key)
+        if here is None:
             continue
-        with suppress(OSError), path.open("rb") as file:
+        with suppress(OSError), here.open("rb") as file:
             if file_id(os.fstat(file.fileno())) == key:
-                # An empty file is like any other: by it nothing can be known again.
-                same = known.position.known_again and known.position.holds(file.fileno())
-                return path if same else None
+                if known.position.known_again:
+                    return here if known.position.holds(file.fileno()) else None
+                # It was empty, and so like any other: only its place tells, where a link that led to it was switched.
+                return here if path is None and here == known.path else None
         path = None
     return None

@@ -130,6 +130,19 @@ def test_a_link_that_is_switched_and_switched_back(make: Make) -> None:
     assert w.counted() == 2 + 3 + 1 + 1 + 1
 
 
+def test_a_link_that_is_switched_from_what_was_empty_while_we_are_down(make: Make) -> None:
+    w = make("current")
+    w.file("one.log").touch()
+    w.file("current").symlink_to("one.log")
+    w.look()
+    w.kill()
+    w.write(3, "one.log")
+    _switch(w, "two.log")
+    w.write(2, "two.log")
+    w.settle()
+    assert w.counted() == 5
+
+
 def _switch(w: World, to: str) -> None:
     w.file("new").symlink_to(to)
     w.file("new").rename(w.file("current"))
