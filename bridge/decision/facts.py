@@ -18,6 +18,8 @@ class Episode:
     starts_at: float
     received_at: float
     notified_at: float
+    by_hand: bool = False
+    """No alert: somebody asked for a run. Nobody can be asked about it, and it closes with its run."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from enum import Enum, auto
 
 from sqlalchemy import Connection
 
-from bridge.decision import gates
+from bridge.decision import by_hand, gates
 from bridge.decision.facts import Candidate, Episode, Pause, Standing
 from bridge.decision.gates import Case, Decision, Verdict
 from bridge.decision.intake import Intake
@@ -112,6 +112,9 @@ class Round:
             return
         case = self._case(candidate, remediation, histories)
         decision = gates.decide(case)
+        if candidate.episode.by_hand:
+            self._start(candidate, remediation, by_hand.now_or_never(case, decision), histories)
+            return
         if self._is_over(candidate, decision, case.standing):
             self._write()
             self.intake.close(candidate.episode.id, None, GONE_REASON)
@@ -172,6 +175,8 @@ class Round:
             self._end(run, Outcome.CANCELLED, RESOLVED_REASON)
             return
         decision = gates.decide(case, gates.RETRIES if run.attempts else gates.GATES)
+        if run.episode.by_hand and not run.attempts:
+            decision = by_hand.now_or_never(case, decision)
         match decision.verdict:
             case Verdict.RUN:
                 slot = {} if run.attempts else {"slot_at": self.now}
@@ -226,7 +231,7 @@ class Round:
             histories.of(candidate, remediation, run=own, attempts=attempts),
             self.standings.get(candidate.episode.fingerprint, Standing()),
             self.now,
-            by_hand=run is not None,
+            by_hand=run is not None or candidate.episode.by_hand,
         )
 
     def _end(self, run: Run, outcome: Outcome, reason: str) -> bool:
@@ -239,6 +244,8 @@ class Round:
     def _record(self, candidate: Candidate, decision: Decision, run_id: int | None = None) -> None:
         entry = Entry(candidate, decision, run_id)
         self._entries.append(entry)
+        if candidate.episode.by_hand and run_id is None:
+            episodes.close(self.connection, candidate.episode.id, None, self.now, decision.reason)
         self.decided[candidate.remediation, str(decision.verdict)] += entry.is_news
 
     def _write(self) -> None:

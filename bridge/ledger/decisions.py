@@ -60,7 +60,7 @@ def due(connection: Connection, now: float) -> list[Candidate]:
         .where(
             decisions.c.due_at <= now,
             decisions.c.run_id.is_(None),
-            episodes.c.state == EpisodeState.OPEN,
+            episodes.c.state.in_((EpisodeState.OPEN, EpisodeState.BY_HAND)),
         )
         .order_by(decisions.c.due_at, decisions.c.id)
         .limit(_BATCH)

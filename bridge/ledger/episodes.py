@@ -1,6 +1,7 @@
 """Episodes: at most one that is not closed for each fingerprint.
 
-`open`: it fires. `returning`: a `firing` came for what was closed, and whether it is stale is being asked. `closed`.
+`open`: it fires. `returning`: a `firing` came for what was closed, and whether it is stale is being asked. `by_hand`: no
+alert, somebody asked for a run. `closed`.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from bridge.decision.payload import Alert
 from bridge.ledger.schema import UNCLOSED, AnyRow, episodes
 
 _CHUNK = 500
+BY_HAND = "by hand: "
+"""The sender of an episode that somebody asked for begins so; who that was follows."""
 
 
 class EpisodeState(StrEnum):
@@ -20,6 +23,7 @@ class EpisodeState(StrEnum):
 
     OPEN = "open"
     RETURNING = "returning"
+    BY_HAND = "by_hand"
     CLOSED = "closed"
 
 
@@ -76,6 +80,23 @@ def add(connection: Connection, alerts: Sequence[tuple[Alert, EpisodeState]], se
     ]
 
 
+def add_by_hand(connection: Connection, episode: Episode, who: str) -> int:
+    """Insert the episode of a run that somebody asked for; return its id."""
+    row = {
+        "fingerprint": episode.fingerprint,
+        "state": EpisodeState.BY_HAND,
+        "labels": dict(episode.labels),
+        "annotations": dict(episode.annotations),
+        "generator_url": "",
+        "sender": f"{BY_HAND}{who}",
+        "starts_at": episode.starts_at,
+        "received_at": episode.received_at,
+        "notified_at": episode.notified_at,
+    }
+    (id_,) = connection.execute(insert(episodes).values(row)).inserted_primary_key or (0,)
+    return int(id_)
+
+
 def notified(connection: Connection, ids: Sequence[int], now: float) -> None:
     """Note that these were notified again."""
     for start in range(0, len(ids), _CHUNK):
@@ -119,4 +140,5 @@ def episode(row: AnyRow) -> Episode:
         row.starts_at,
         row.received_at,
         row.notified_at,
+        by_hand=row._mapping[episodes.c.state] == EpisodeState.BY_HAND,
     )

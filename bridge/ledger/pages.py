@@ -2,11 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, or_, select
 
 from bridge.escalation.stories import moment
 from bridge.ledger.decisions import PENDING
+from bridge.ledger.episodes import BY_HAND
 from bridge.ledger.schema import AnyRow, attempts, decisions, episodes, escalations, runs, steps
+from bridge.ledger.schema import breakers as breakers_
+from bridge.ledger.schema import pauses as pauses_
 
 MOST = 1000
 """Rows of a page."""
@@ -43,6 +46,9 @@ def run(connection: Connection, run_id: int) -> dict[str, Any] | None:
         }
         for attempt in made
     ]
+    mine = (decisions.c.episode_id == row.episode_id, decisions.c.remediation == row.remediation)
+    query = _DECISIONS.where(*mine).order_by(decisions.c.id)
+    shown["decisions"] = [_decision(each) for each in connection.execute(query)]
     told = connection.execute(select(escalations).where(escalations.c.run_id == run_id).order_by(escalations.c.id))
     shown["escalations"] = [
         {"at": _when(row.at), "level": row.level, "notifier": row.notifier, "state": row.state, "error": row.error}
@@ -60,31 +66,10 @@ def decision_page(
     outcome: str | None = None,
 ) -> list[dict[str, Any]]:
     """Return decisions; `outcome` is that of the run that a decision led to."""
-    query = (
-        select(decisions, episodes.c.fingerprint, episodes.c.starts_at, episodes.c.labels)
-        .outerjoin(episodes, episodes.c.id == decisions.c.episode_id)
-        .where(decisions.c.decision != PENDING)
-    )
+    query = _DECISIONS
     if outcome is not None:
         query = query.join(runs, runs.c.id == decisions.c.run_id).where(runs.c.outcome == outcome)
-    return [
-        {
-            "id": row.id,
-            "at": _when(row.at),
-            "episode": None if row.episode_id is None else _episode(row),
-            "remediation": row.remediation or None,
-            "host": row.host or None,
-            "target": row.target or None,
-            "decision": row.decision,
-            "reason": row.reason,
-            "run_id": row.run_id,
-            "due_at": _when(row.due_at),
-            "current": row.current,
-            "looks": row.looks + 1,
-            "looked_at": _when(row.looked_at),
-        }
-        for row in connection.execute(_page(query, decisions, limit, after, remediation))
-    ]
+    return [_decision(row) for row in connection.execute(_page(query, decisions, limit, after, remediation))]
 
 
 def episode_page(connection: Connection, *, limit: int = MOST, after: int | None = None) -> list[dict[str, Any]]:
@@ -102,6 +87,7 @@ def episode_page(connection: Connection, *, limit: int = MOST, after: int | None
         {
             "id": row.id,
             **_episode(row),
+            "by_hand": _asked_by(row),
             "state": row.state,
             "received_at": _when(row.received_at),
             "notified_at": _when(row.notified_at),
@@ -111,6 +97,21 @@ def episode_page(connection: Connection, *, limit: int = MOST, after: int | None
         }
         for row in rows
     ]
+
+
+def pauses(connection: Connection, now: float) -> list[dict[str, Any]]:
+    """Return what is paused now; `remediation` None is everything."""
+    query = select(pauses_).where(or_(pauses_.c.until.is_(None), pauses_.c.until > now)).order_by(pauses_.c.at)
+    return [
+        {"remediation": row.remediation or None, "reason": row.reason, "until": _when(row.until), "at": _when(row.at)}
+        for row in connection.execute(query)
+    ]
+
+
+def breakers(connection: Connection) -> list[dict[str, Any]]:
+    """Return the breakers that are open."""
+    rows = connection.execute(select(breakers_).order_by(breakers_.c.at))
+    return [{"remediation": row.remediation, "reason": row.reason, "at": _when(row.at)} for row in rows]
 
 
 def _page(query: Select[Any], table: Any, limit: int, after: int | None, remediation: str | None) -> Select[Any]:
@@ -149,6 +150,7 @@ def _run(row: AnyRow, journal: list[dict[str, Any]]) -> dict[str, Any]:
         "outcome": row.outcome,
         "reason": row.reason,
         "attempts": row.attempts,
+        "by_hand": _asked_by(row),
         "episode": _episode(row),
         "created_at": _when(row.created_at),
         "started_at": _when(row.started_at),
@@ -158,14 +160,43 @@ def _run(row: AnyRow, journal: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _decision(row: AnyRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "at": _when(row.at),
+        "episode": None if row.episode_id is None else _episode(row),
+        "remediation": row.remediation or None,
+        "host": row.host or None,
+        "target": row.target or None,
+        "decision": row.decision,
+        "reason": row.reason,
+        "run_id": row.run_id,
+        "due_at": _when(row.due_at),
+        "current": row.current,
+        "looks": row.looks + 1,
+        "looked_at": _when(row.looked_at),
+    }
+
+
 def _episode(row: AnyRow) -> dict[str, Any]:
     return {"fingerprint": row.fingerprint, "starts_at": _when(row.starts_at), "labels": row.labels}
+
+
+def _asked_by(row: AnyRow) -> str | None:
+    """Return who asked for what is no alert."""
+    sender: str = row.sender
+    return sender.removeprefix(BY_HAND) if sender.startswith(BY_HAND) else None
 
 
 def _when(unix: float | None) -> str | None:
     return None if unix is None else moment(unix)
 
 
-_RUNS = select(runs, episodes.c.fingerprint, episodes.c.starts_at, episodes.c.labels).join(
+_RUNS = select(runs, episodes.c.fingerprint, episodes.c.starts_at, episodes.c.labels, episodes.c.sender).join(
     episodes, episodes.c.id == runs.c.episode_id
+)
+_DECISIONS = (
+    select(decisions, episodes.c.fingerprint, episodes.c.starts_at, episodes.c.labels)
+    .outerjoin(episodes, episodes.c.id == decisions.c.episode_id)
+    .where(decisions.c.decision != PENDING)
 )

@@ -231,11 +231,12 @@ def end(connection: Connection, run_id: int, outcome: Outcome, reason: str, now:
         update(runs)
         .where(runs.c.id == run_id, UNENDED)
         .values(state=RunState.ENDED, outcome=outcome, reason=reason, ended_at=now, due_at=None)
-        .returning(runs.c.host)
+        .returning(runs.c.host, runs.c.episode_id)
     )
     row = connection.execute(statement).first()
     if row is None:
         return False
+    connection.execute(_CLOSE_BY_HAND, {"which": row.episode_id, "now": now, "why": f"its run ended: {outcome}"})
     decisions.wake(connection, [Verdict.TARGET_BUSY], now, host=row.host)
     free_slot(connection, now)
     return True
@@ -249,6 +250,12 @@ def free_slot(connection: Connection, now: float) -> None:
 _FIRST_STEP = (
     update(runs).where(runs.c.id == bindparam("run"), runs.c.started_at.is_(None)).values(started_at=bindparam("now"))
 )
+_CLOSE_BY_HAND = (
+    update(episodes)
+    .where(episodes.c.id == bindparam("which"), episodes.c.state == EpisodeState.BY_HAND)
+    .values(state=EpisodeState.CLOSED, closed_at=bindparam("now"), close_reason=bindparam("why"))
+)
+"""An episode that somebody asked for is over with its run."""
 _WITH_DUE_TIME = (RunState.WAITING, RunState.AWAITING_APPROVAL)
 _RUNS = select(
     runs.c.id.label("run_id"),
@@ -259,7 +266,8 @@ _RUNS = select(
     runs.c.attempts,
     runs.c.reason.label("run_reason"),
     runs.c.episode_id,
-    (episodes.c.state == EpisodeState.OPEN).label("episode_open"),
+    episodes.c.state.in_((EpisodeState.OPEN, EpisodeState.BY_HAND)).label("episode_open"),
+    episodes.c.state,
     episodes.c.fingerprint,
     episodes.c.labels,
     episodes.c.annotations,

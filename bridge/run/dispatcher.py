@@ -85,7 +85,8 @@ class Dispatcher:
         with self._ledger.read() as connection:
             due = Due.read(connection, now, sweep=sweep)
         if about := due.episodes():
-            self._decide(due, self._ask(about))
+            asked = [episode for episode in about if not episode.by_hand]
+            self._decide(due, self._ask(asked) if asked else {})
         if sweep:
             self._housekeeping.forget(self._policy().settings.keep.total_seconds())
             self._crew.forget_ended()

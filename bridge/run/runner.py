@@ -208,7 +208,7 @@ class Runner:
         if not runs.end(connection, run.id, outcome, reason, now):
             return
         if outcome in (Outcome.FAILED, Outcome.INTERRUPTED) or (
-            outcome is Outcome.UNVERIFIED and remediation.wants_proof
+            outcome is Outcome.UNVERIFIED and remediation.wants_proof and not run.episode.by_hand
         ):
             escalation.escalate(
                 connection,
@@ -229,4 +229,4 @@ class Runner:
         return Workshop(run, remediation, allow, self._backups, self.stop)
 
     def _scene(self, run: Run, since: float) -> Scene:
-        return Scene(run.episode.labels, since, self._observer, self._clock)
+        return Scene(run.episode.labels, since, self._observer, self._clock, by_hand=run.episode.by_hand)

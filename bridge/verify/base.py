@@ -50,6 +50,8 @@ class Scene:
     """Unix time at which the last step ended: evidence must be newer."""
     observer: Observer
     now: Callable[[], float]
+    by_hand: bool = False
+    """Somebody asked for the run: there is no alert that could clear."""
 
 
 class Verification(BaseModel, ABC):

@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 from bridge.core import Bridge, NotReadyError
 from bridge.ledger.store import LedgerError
 from bridge.web.approvals import approvals_blueprint
+from bridge.web.by_hand import by_hand_blueprint
 from bridge.web.controls import controls_blueprint
 from bridge.web.explain import explain_blueprint
 from bridge.web.guard import Guard, refusal
@@ -42,5 +43,6 @@ _PARTS: tuple[Callable[[Bridge], Blueprint], ...] = (
     explain_blueprint,
     controls_blueprint,
     approvals_blueprint,
+    by_hand_blueprint,
     page_blueprint,
 )

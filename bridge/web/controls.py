@@ -1,19 +1,18 @@
-"""What operators change for everybody: pause, resume, reset a breaker."""
+"""What holds fixes for everybody: pauses and breakers; operators pause, resume and reset."""
 
-from typing import TypeVar
-
-from flask import Blueprint, Response, jsonify, request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from flask import Blueprint, Response, g, jsonify, request
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
-from werkzeug.exceptions import BadRequest, NotFound
+from werkzeug.exceptions import NotFound
 
 from bridge.core import Bridge
-from bridge.decision.gates import Verdict
-from bridge.ledger import controls, decisions
+from bridge.decision import operators
+from bridge.decision.pause_file import PauseFile
+from bridge.escalation.stories import moment
+from bridge.ledger import pages
+from bridge.web.body import read_body
 from remedy.config.durations import Duration
 from remedy.config.problems import did_you_mean
-
-Body = TypeVar("Body", bound=BaseModel)
 
 
 class _Pause(BaseModel):
@@ -34,40 +33,51 @@ def controls_blueprint(bridge: Bridge) -> Blueprint:
     """Make the routes."""
     routes = Blueprint("controls", __name__, url_prefix="/api/v1")
 
+    @routes.get("/pause")
+    def pauses() -> Response:
+        with bridge.ledger.read() as connection:
+            set_ = pages.pauses(connection, bridge.now())
+        file = PauseFile(bridge.policy.ledger_file).read()
+        there = [] if file is None else [{"remediation": None, "reason": file.reason, "until": None, "at": None}]
+        return jsonify({"pauses": there + set_})
+
     @routes.put("/pause")
     def pause() -> Response:
-        wanted = _body(_Pause)
+        wanted = read_body(_Pause)
         _known(bridge, wanted.remediation)
-        now = bridge.now()
-        until = None if wanted.duration is None else now + wanted.duration.total_seconds()
+        reason, now = f"{wanted.reason}, says {g.who}", bridge.now()
+        seconds = None if wanted.duration is None else wanted.duration.total_seconds()
 
         def work(connection: Connection) -> bool:
-            controls.set_pause(connection, wanted.remediation, wanted.reason, until, now)
+            operators.pause(connection, wanted.remediation, reason, seconds, now)
             return True
 
         bridge.change(work)
-        return jsonify({"status": "paused", "remediation": wanted.remediation or None, "reason": wanted.reason})
+        until = None if seconds is None else moment(now + seconds)
+        name = wanted.remediation or None
+        return jsonify({"status": "paused", "remediation": name, "reason": reason, "until": until})
 
     @routes.delete("/pause")
     def resume() -> Response:
         remediation = request.args.get("remediation", "")
-
-        def work(connection: Connection) -> bool:
-            decisions.wake(connection, [Verdict.PAUSED], bridge.now())
-            return controls.clear_pause(connection, remediation)
-
-        if not bridge.change(work):
+        if not bridge.change(lambda connection: operators.resume(connection, remediation, bridge.now())):
             _known(bridge, remediation)
-            raise NotFound("nothing is paused")
+            file = PauseFile(bridge.policy.ledger_file).read()
+            rest = "" if file is None else f" here, but {file.reason}: remove the file"
+            raise NotFound(f"{remediation or 'nothing'} is {'not ' if remediation else ''}paused{rest}")
         return jsonify({"status": "resumed", "remediation": remediation or None})
+
+    @routes.get("/breaker")
+    def breakers() -> Response:
+        with bridge.ledger.read() as connection:
+            return jsonify({"breakers": pages.breakers(connection)})
 
     @routes.post("/breaker/reset")
     def reset() -> Response:
-        remediation, closed = _body(_Reset).remediation, list[str]()
+        remediation, closed = read_body(_Reset).remediation, list[str]()
 
         def work(connection: Connection) -> bool:
-            closed.extend(controls.reset_breaker(connection, remediation))
-            decisions.wake(connection, [Verdict.BREAKER_OPEN], bridge.now())
+            closed.extend(operators.reset_breaker(connection, remediation, bridge.now()))
             return bool(closed)
 
         if not bridge.change(work):
@@ -82,15 +92,3 @@ def _known(bridge: Bridge, name: str | None) -> None:
     names = [remediation.name for remediation in bridge.policy.remediations]
     if name and name not in names:
         raise NotFound(f"there is no remediation '{name}'{did_you_mean(name, names)}")
-
-
-def _body(model: type[Body]) -> Body:
-    data = request.get_json(silent=True) if request.data else {}
-    if not isinstance(data, dict):
-        raise BadRequest("the body is a JSON object, sent as application/json")
-    try:
-        return model.model_validate(data)
-    except ValidationError as invalid:
-        first = invalid.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BadRequest(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None

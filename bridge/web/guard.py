@@ -33,7 +33,7 @@ class Guard:
         if wants in (Wants.CHANGE, Wants.NOTIFY) and crosses_sites(request.headers):
             return refusal(403, "a page of another site sent this")
         identity, peer = self._access.identify(request.headers, request.environ)
-        g.who = f"{identity.name} ({identity.proof})" if identity else "nobody known"
+        g.who = f"{identity.name} ({identity.proof.replace('_', ' ')})" if identity else "nobody known"
         g.may_see_output = self._access.allows(Wants.CHANGE, identity, peer)
         if self._access.allows(wants, identity, peer):
             return None

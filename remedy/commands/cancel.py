@@ -1,20 +1,22 @@
 """`remedy cancel`: an operator's word on one run."""
 
+import json
 from pathlib import Path
 
 import click
 
 from remedy.control.client import BridgeClient
-from remedy.control.options import CONFIG
+from remedy.control.options import AS_JSON, CONFIG
 
 
 @click.command()
-@click.argument("run", type=int)
+@click.argument("run", type=click.IntRange(min=1))
+@AS_JSON
 @CONFIG
-def command(run: int, file: Path) -> None:
+def command(run: int, file: Path, *, as_json: bool) -> None:
     """End a run that has not begun, or waits for its next attempt.
 
     Example: remedy cancel 17
     """
-    BridgeClient(file).ask("POST", f"/api/v1/runs/{run}/cancel")
-    click.echo(f"run {run}: cancel")
+    said = BridgeClient(file).ask("POST", f"/api/v1/runs/{run}/cancel")
+    click.echo(json.dumps(said) if as_json else f"run {run}: cancelled")

@@ -1,20 +1,22 @@
 """`remedy deny`: an operator's word on one run."""
 
+import json
 from pathlib import Path
 
 import click
 
 from remedy.control.client import BridgeClient
-from remedy.control.options import CONFIG
+from remedy.control.options import AS_JSON, CONFIG
 
 
 @click.command()
-@click.argument("run", type=int)
+@click.argument("run", type=click.IntRange(min=1))
+@AS_JSON
 @CONFIG
-def command(run: int, file: Path) -> None:
+def command(run: int, file: Path, *, as_json: bool) -> None:
     """Refuse a run that waits for approval; the episode is not fixed by it.
 
     Example: remedy deny 17
     """
-    BridgeClient(file).ask("POST", f"/api/v1/runs/{run}/deny")
-    click.echo(f"run {run}: deny")
+    said = BridgeClient(file).ask("POST", f"/api/v1/runs/{run}/deny")
+    click.echo(json.dumps(said) if as_json else f"run {run}: denied")

@@ -1,6 +1,7 @@
 """`remedy history`: what was run, and the whole story of one run."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from rich.table import Table
 
 from remedy.control.client import BridgeClient
 from remedy.control.options import AS_JSON, CONFIG
+from remedy.control.story import cell, story
+
+_WIDE = 10_000
 
 
 @click.command()
@@ -27,37 +31,20 @@ def command(run: int | None, limit: int, file: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     elif run is None:
-        Console().print(_table(found["runs"]))
+        _console().print(_table(found["runs"]) if found["runs"] else "nothing has been run yet")
     else:
-        click.echo("\n".join(_story(found)))
+        click.echo("\n".join(story(found)))
+
+
+def _console() -> Console:
+    """Fold to a terminal's width; a pipe gets each run in one line."""
+    return Console(width=None if sys.stdout.isatty() else _WIDE)
 
 
 def _table(runs: list[dict[str, Any]]) -> Table:
     table = Table("run", "created", "remediation", "target", "outcome", "reason", box=None, pad_edge=False)
     for run in runs:
         outcome = run["outcome"] or run["state"]
-        table.add_row(str(run["id"]), run["created_at"], run["remediation"], run["target"], outcome, run["reason"])
+        words = (str(run["id"]), run["created_at"], run["remediation"], run["target"], outcome, run["reason"])
+        table.add_row(*map(cell, words))
     return table
-
-
-def _story(run: dict[str, Any]) -> list[str]:
-    labels = ", ".join(f"{name}={value}" for name, value in run["episode"]["labels"].items())
-    lines = [
-        f"run {run['id']}: {run['remediation']} on {run['target']}: {run['outcome'] or run['state']}: {run['reason']}",
-        f"  alert {labels}",
-        f"  since {run['episode']['starts_at']}, created {run['created_at']}, ended {run['ended_at'] or '-'}",
-    ]
-    for attempt in run["tries"]:
-        lines.append(f"  attempt {attempt['number']} at {attempt['started_at']}: {attempt['verification'] or '…'}")
-        lines += [line for step in run["steps"] if step["attempt"] == attempt["number"] for line in _step(step)]
-    lines += [line for step in run["steps"] if step["attempt"] == 0 for line in _step(step)]
-    lines += [f"  told {told['notifier']} ({told['level']}): {told['state']}" for told in run["escalations"]]
-    return lines
-
-
-def _step(step: dict[str, Any]) -> list[str]:
-    printed = (step["output"] or "").splitlines()
-    return [
-        f"    {step['action']} {step['outcome'] or 'under way'}: {step['reason'] or ''}",
-        *(f"      | {line}" for line in printed),
-    ]

@@ -43,7 +43,7 @@ class Identity:
     """Who sent a request, for the record: never holds a secret."""
 
     name: str
-    """The user, the name in the certificate, the name of the token's file, or `local socket`."""
+    """The user, the name in the certificate, the name of the token's file, or the user of this machine."""
     proof: Proof
     role: str
 
@@ -169,7 +169,7 @@ class Authenticator:
             scheme, _, value = given.strip().partition(" ")
             return self._proven(scheme.lower(), value.strip())
         if peer.reach is Reach.LOCAL_SOCKET and self._local_socket is not None:
-            return Identity("local socket", Proof.LOCAL_SOCKET, self._local_socket)
+            return Identity(peer.user or "local socket", Proof.LOCAL_SOCKET, self._local_socket)
         if peer.certificate is not None and self._certificates is not None:
             return Identity(peer.certificate, Proof.CERTIFICATE, self._certificates)
         return None

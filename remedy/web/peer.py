@@ -1,14 +1,19 @@
 """Who is at the other end of a request: the local socket, this machine, or anyone; and the certificate they showed."""
 
 import ipaddress
+import pwd
 import socket
 import ssl
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
 
 from remedy.web.tls import alternative_names
+
+_UCRED = struct.Struct("3I")
+_NO_UID = 2**32 - 1
 
 
 class Reach(StrEnum):
@@ -26,6 +31,8 @@ class Peer:
     reach: Reach
     certificate: str | None = None
     """The name in the client certificate that the handshake verified: its first alternative name, else common name."""
+    user: str | None = None
+    """The user of this machine at the other end of the local socket, for the record."""
 
     @classmethod
     def of(cls, environ: Mapping[str, Any]) -> Self:
@@ -36,7 +43,7 @@ class Peer:
         """
         connection = environ.get("gunicorn.socket")
         if getattr(connection, "family", None) == socket.AF_UNIX:
-            return cls(Reach.LOCAL_SOCKET)
+            return cls(Reach.LOCAL_SOCKET, user=_user_of(connection))
         forwarded = "HTTP_X_FORWARDED_FOR" in environ or "HTTP_FORWARDED" in environ
         local = not forwarded and is_loopback(environ.get("REMOTE_ADDR", ""))
         given = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
@@ -69,6 +76,18 @@ def split_port(bind: str) -> tuple[str, str]:
         return bind, ""
     host, _, port = bind.partition(":")
     return host, port
+
+
+def _user_of(connection: Any) -> str | None:
+    """Ask the kernel who connected (unix(7), SO_PEERCRED)."""
+    try:
+        _pid, uid, _gid = _UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    except OSError:
+        return None
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return f"uid {uid}" if uid != _NO_UID else None
 
 
 def _certified_name(certificate: Mapping[str, Any]) -> str:

@@ -224,7 +224,7 @@ def test_a_pause_holds_and_its_end_lets_go(bridge: Served) -> None:
     assert bridge.metric("remediation_paused") == 1
     bridge.notify(down(1))
     (held,) = bridge.wait_for("/api/v1/decisions", "decisions", 1, decision="paused")
-    assert held["reason"] == "everything is paused: deploy"
+    assert held["reason"] == "everything is paused: deploy, says ann (basic)"
     assert held["due_at"]
     assert bridge.ask("DELETE", "/api/v1/pause", "operator").json["status"] == "resumed"
     bridge.wait_for("/api/v1/runs", "runs", 1, outcome="unverified")
