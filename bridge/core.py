@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from bridge.actions.backups.store import BackupStore
 from bridge.decision.explanation import as_episodes, explain
 from bridge.decision.facts import Candidate, Episode, History
 from bridge.decision.intake import Intake, Receipt
@@ -68,6 +69,8 @@ class Bridge:
         self.metrics.reload_successful.set(1)
         registry.register(StateCollector(self._state))
         self._given_observer, self._clock = observer, clock
+        self.backups = BackupStore(policy.ledger_file.parent / "backups", lambda: self.policy.settings.backups, clock)
+        """What runs kept of what they changed."""
         self._lock = LedgerLock(policy.ledger_file)
         self._log = structlog.get_logger("bridge")
         self._parts: _Parts | None = None
@@ -222,7 +225,7 @@ class Bridge:
             others,
             self.metrics,
             token=uuid.uuid4().hex,
-            backups=self.policy.ledger_file.parent / "backups",
+            backups=self.backups,
             clock=self._clock,
         )
         dispatcher = Dispatcher(

@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from bridge.actions.base import Action, Allow, StepContext, StepError
+from bridge.actions.base import Action, Allow, StepContext, StepError, Touched
 from bridge.actions.host.fields import AbsolutePath, FileGlob
-from bridge.actions.host.folders import Place, opened_file, place, place_refusal
+from bridge.actions.host.folders import Place, opened_file, place, place_refusal, places_of
 from bridge.actions.host.lenient_json import NotRepairableError, repair, strict
 from bridge.actions.host.replacing import replace_file
 from bridge.actions.host.sweep import Found, Search, find
@@ -26,7 +26,7 @@ class BackupAndFixJson(Action):
     a byte order mark, commas before a closing bracket, a cut end (what is whole stays), documents in a row (the last
     one stays), remains of an older text behind a whole document. Otherwise the newest valid copy in `copies` takes its
     place; otherwise the step fails and says so. **Needs** files and folders in `allow.roots`. **Idempotent**: yes.
-    **Backed up**: each damaged file, as it was, in the run's folder.
+    **Backed up**: each damaged file, as it was; only the step's own `backup: skip` stops that.
 
     Example:
         - backup_and_fix_json: {directories: [/srv/itsm/data], copies: /srv/itsm/backups}
@@ -40,6 +40,8 @@ class BackupAndFixJson(Action):
     """Folders whose files are looked at, each inside an allowed root; not those below."""
     patterns: Annotated[tuple[FileGlob, ...], Field(min_length=1)] = ("*.json",)
     """Names of files in `directories`."""
+    missing_ok: bool = False
+    """Pass over files and folders that are not there; else the step fails."""
     copies: AbsolutePath | None = None
     """A folder with older copies, inside an allowed root: those whose names begin with the file's name or stem."""
 
@@ -58,9 +60,18 @@ class BackupAndFixJson(Action):
                 if why:
                     yield field, why
 
+    def wants_backup(self, usual: bool) -> bool:
+        """Tell that it is wanted whatever is usual: it is half of what this action is for."""
+        del usual
+        return self.backup is None
+
+    def touched(self, context: StepContext) -> Iterator[Touched]:
+        """Yield the damaged files."""
+        yield from (Touched(file.path) for file in self._damaged(context))
+
     def plan(self, context: StepContext) -> str:
         """Name those that are damaged now."""
-        damaged = [str(file.path) for file in self._places(context) if not _valid(_read(file)[0])]
+        damaged = [str(file.path) for file in self._damaged(context)]
         return f"repair {', '.join(damaged)}" if damaged else "nothing: every file is valid JSON"
 
     def run(self, context: StepContext) -> str:
@@ -71,7 +82,6 @@ class BackupAndFixJson(Action):
             raw, info = _read(file)
             if _valid(raw):
                 continue
-            _keep(file, raw, context)
             try:
                 text, told = self._mended(file, raw, context)
                 replace_file(file, text, info)
@@ -86,10 +96,13 @@ class BackupAndFixJson(Action):
         return f"repaired {fixed} files"
 
     def _places(self, context: StepContext) -> Iterator[Place]:
-        yield from (place(path, context.allow) for path in self.files)
+        yield from places_of(self.files, context.allow, missing_ok=self.missing_ok)
         search = Search(self.patterns, _ALWAYS, recursive=False)
-        for directory in self.directories:
-            yield from sorted(map(_as_place, find(place(directory, context.allow), search, context)), key=str)
+        for directory in places_of(self.directories, context.allow, missing_ok=self.missing_ok):
+            yield from sorted(map(_as_place, find(directory, search, context)), key=str)
+
+    def _damaged(self, context: StepContext) -> Iterator[Place]:
+        return (file for file in self._places(context) if not _valid(_read(file)[0]))
 
     def _mended(self, file: Place, raw: bytes, context: StepContext) -> tuple[bytes, str]:
         try:
@@ -145,13 +158,3 @@ def _valid(raw: bytes) -> bool:
 
 def _written(document: Any) -> bytes:
     return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "surrogatepass")
-
-
-def _keep(file: Place, raw: bytes, context: StepContext) -> None:
-    """Copy the damaged file into the run's folder, under a name that tells where it was."""
-    name = str(file.path).strip("/").replace("/", "--")[-200:]
-    kept = context.backups / name
-    descriptor = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as copy:
-        copy.write(raw)
-    context.output.say(f"kept as it was: {kept}")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,6 +29,8 @@ class StepOutcome(StrEnum):
     INTERRUPTED = "interrupted"
     PLANNED = "planned"
     """A dry run: `reason` says what it would have done."""
+    BACKUP_FAILED = "backup_failed"
+    """What it would have changed could not be copied first, so it was not run."""
 
 
 class StepError(Exception):
@@ -51,6 +53,29 @@ class StepRefusedError(StepError):
     """A safety rule forbids what the step would do."""
 
     outcome = StepOutcome.REFUSED
+
+
+class BackupFailedError(StepError):
+    """What the step would change could not be copied first."""
+
+    outcome = StepOutcome.BACKUP_FAILED
+
+
+class Touch(StrEnum):
+    """What of a path a step changes, so what must be copied first."""
+
+    CONTENT = "content"
+    """The file, the SQLite database, or the folder with all that is in it."""
+    PERMISSIONS = "permissions"
+    """Owner, group and mode only."""
+
+
+@dataclass(frozen=True)
+class Touched:
+    """One thing that a step is about to change."""
+
+    path: Path
+    touch: Touch = Touch.CONTENT
 
 
 class Allow(BaseModel):
@@ -76,6 +101,8 @@ class Allow(BaseModel):
     """Docker images."""
     containers: frozenset[str] = frozenset()
     """Docker containers, by name."""
+    owners: frozenset[str] = frozenset()
+    """Users whom files may be given to, besides the one that the bridge runs as."""
 
 
 @dataclass
@@ -116,7 +143,7 @@ class StepContext:
     host: str
     allow: Allow
     backups: Path
-    """A folder of this run's own, readable by us alone, for copies of what the step will change."""
+    """The folder of this run's own for what was copied before it was changed; whoever writes there makes it."""
     deadline: float
     """On `time.monotonic`'s clock; the step must have ended by then."""
     stop: threading.Event
@@ -156,9 +183,24 @@ class Action(BaseModel, ABC):
     """May it be run again by itself when a crash interrupted it?"""
 
     timeout: Duration | None = Field(default=None, description="How long the step may take; else the remediation's.")
+    backup: Literal["skip"] | None = Field(
+        default=None, description="`skip`: copy nothing before it; else as the remediation says."
+    )
 
     def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:  # noqa: ARG002
         """Yield (field, why) for whatever can be seen to be forbidden before it runs, so at load time too."""
+        yield from ()
+
+    def wants_backup(self, usual: bool) -> bool:
+        """Tell whether what it changes is to be copied first."""
+        return usual and self.backup is None
+
+    def touched(self, context: StepContext) -> Iterator[Touched]:  # noqa: ARG002
+        """Yield what `run` would change now: it is copied first, so that `remedy restore` can put it back.
+
+        Raises:
+            StepError: it cannot be said.
+        """
         yield from ()
 
     @abstractmethod

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from bridge.actions.base import Action, Allow, StepContext, StepError
 from bridge.actions.host.fields import AbsolutePath, FileGlob, Text
-from bridge.actions.host.folders import Place, opened, parent_of, place, place_refusal
+from bridge.actions.host.folders import Place, opened, parent_of, place_refusal, places_of
 from bridge.actions.host.http import secret_line
 from bridge.actions.host.sweep import Bounds, Search, oldest, sweep
 from remedy.config.durations import Duration
@@ -41,6 +41,8 @@ class CacheClear(Action):
     """Only files that nobody has changed for so long."""
     max_files: Annotated[int, Field(ge=1, le=10_000_000)] = 1_000_000
     """How many files one run may delete, the oldest first."""
+    missing_ok: bool = False
+    """Pass over folders that are not there; else the step fails."""
     redis_url_file: AbsolutePath | None = None
     """A secret file with the URL of a Redis, as `redis://:password@127.0.0.1:6379/2`: its database is in it."""
     prefix: Annotated[Text, StringConstraints(min_length=1)] | None = None
@@ -77,7 +79,7 @@ class CacheClear(Action):
         """Delete it."""
         if self.redis_url_file is not None and self.prefix is not None:
             return self._redis(secret_line(self.redis_url_file), self.prefix, context)
-        starts = [place(directory, context.allow) for directory in self.directories]
+        starts = places_of(self.directories, context.allow, missing_ok=self.missing_ok)
         search = Search(self.patterns, self.older_than.total_seconds(), recursive=True)
         done = sweep(oldest(starts, search, context, self.max_files), Bounds(self.max_files, 2**63), context)
         removed = sum(_remove_empty(start, context) for start in starts)

@@ -7,9 +7,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bridge.actions.base import Action, Allow, StepContext, StepError, StepRefusedError
+from bridge.actions.base import Action, Allow, StepContext, StepError, StepRefusedError, Touched
 from bridge.actions.host.children import run_program
-from bridge.actions.host.fields import Text
+from bridge.actions.host.fields import AbsolutePath, Text
+from bridge.actions.host.folders import place_refusal
 from bridge.actions.host.programs import program_refusal
 from bridge.actions.host.surroundings import Surroundings
 
@@ -20,7 +21,7 @@ class Command(Surroundings, Action):
     **Changes** whatever the program changes. **Needs** its absolute path in `allow.commands`; shells, interpreters and
     launchers (`sh`, `python3`, `env`, `sudo` …) are refused: allow a script of your own, which nobody but root and the
     bridge's user may write to. **Idempotent**: no; an interrupted one is shown, not run again.
-    **Backed up**: nothing.
+    **Backed up**: what `changes` names.
 
     It runs in a session of its own, reads nothing, and gets no more environment than is named. When its time is up, its
     whole process group is killed.
@@ -33,6 +34,8 @@ class Command(Surroundings, Action):
     """The program's absolute path, and its arguments; a label fills one of them, and never begins with `-`."""
     exit_codes: Annotated[frozenset[int], Field(min_length=1)] = frozenset({0})
     """The exit codes that mean success."""
+    changes: Annotated[tuple[AbsolutePath, ...], Field(max_length=100)] = ()
+    """Files, SQLite databases and folders, inside allowed roots, that the program changes: they are copied first."""
 
     def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:
         """Yield what is wrong with the program and its surroundings."""
@@ -40,6 +43,12 @@ class Command(Surroundings, Action):
         if why:
             yield "argv", why
         yield from self.surroundings_refusals()
+        yield from (("changes", why) for path in self.changes if (why := place_refusal(path, allow)))
+
+    def touched(self, context: StepContext) -> Iterator[Touched]:
+        """Yield what `changes` names."""
+        del context
+        yield from map(Touched, self.changes)
 
     def plan(self, context: StepContext) -> str:
         """Show the command line."""

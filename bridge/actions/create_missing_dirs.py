@@ -11,7 +11,7 @@ from pydantic import Field
 from bridge.actions.base import Action, Allow, StepContext, StepError, StepRefusedError
 from bridge.actions.host.fields import AbsolutePath, UserName
 from bridge.actions.host.folders import Place, opened, parent_of, place, place_refusal
-from bridge.actions.host.owners import Mode, group_id, mode_bits, user_id
+from bridge.actions.host.owners import Mode, group_id, mode_bits, owner_refusal, user_id
 
 
 class CreateMissingDirs(Action):
@@ -41,6 +41,11 @@ class CreateMissingDirs(Action):
             why = place_refusal(directory, allow)
             if why:
                 yield "directories", why
+        try:
+            if why := owner_refusal(self.owner, allow):
+                yield "owner", why
+        except StepError as unknown:
+            yield "owner", str(unknown)
 
     def plan(self, context: StepContext) -> str:
         """Name those that are missing now."""

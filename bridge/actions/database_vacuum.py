@@ -1,15 +1,16 @@
 """Give back the room that deleted rows leave in a database."""
 
 import os
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import StringConstraints, model_validator
 
-from bridge.actions.base import Action, Allow, StepContext, StepError, StepTimeoutError
+from bridge.actions.base import Action, Allow, StepContext, StepError, StepTimeoutError, Touched
 from bridge.actions.host.fields import AbsolutePath
 from bridge.actions.host.folders import place_refusal
 from bridge.actions.host.sizes import spell_size
@@ -27,8 +28,8 @@ class DatabaseVacuum(Action):
 
     **Changes** the database's file, not its data. **Needs**, for SQLite, the file in `allow.roots` and, unless
     `incremental`, as much free room as the database has (it fails before it begins where there is less); for PostgreSQL
-    the extra `postgres`, and a file with the connection string. **Idempotent**: yes. **Backed up**: nothing: both
-    databases do it in a transaction. It gives up on a lock that others hold for long.
+    the extra `postgres`, and a file with the connection string. **Idempotent**: yes. **Backed up**: the SQLite
+    file, by SQLite's own backup; of PostgreSQL nothing. It gives up on a lock that others hold for long.
 
     Example:
         - database_vacuum: {sqlite: /srv/itsm/data/itsm.db, timeout: 5m}
@@ -41,6 +42,8 @@ class DatabaseVacuum(Action):
     """A SQLite file, inside an allowed root. This or `postgresql_file`."""
     postgresql_file: AbsolutePath | None = None
     """A secret file that holds a PostgreSQL connection string."""
+    postgresql_environment: bool = False
+    """PostgreSQL: every database of the server that the bridge's environment names, by `DATABASE_URL` or `PGHOST`."""
     incremental: bool = False
     """SQLite: only give back free pages; the database must have been made with `auto_vacuum=INCREMENTAL`."""
     tables: tuple[TableName, ...] = ()
@@ -48,19 +51,25 @@ class DatabaseVacuum(Action):
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
-        if (self.sqlite is None) == (self.postgresql_file is None):
-            raise ValueError("takes exactly one of sqlite and postgresql_file")
+        if [self.sqlite is None, self.postgresql_file is None, not self.postgresql_environment].count(False) != 1:
+            raise ValueError("takes exactly one of sqlite, postgresql_file and postgresql_environment")
         return self
 
     def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:
         """Yield the file if no root holds it, and a library that is missing."""
         if self.sqlite is not None and (why := place_refusal(self.sqlite, allow)):
             yield "sqlite", why
-        if self.postgresql_file is not None:
+        if self.sqlite is None:
             try:
                 require("psycopg", "postgres")
             except MissingExtra as missing:
-                yield "postgresql_file", str(missing)
+                yield "postgresql_file" if self.postgresql_file else "postgresql_environment", str(missing)
+
+    def touched(self, context: StepContext) -> Iterator[Touched]:
+        """Yield the SQLite file."""
+        del context
+        if self.sqlite is not None:
+            yield Touched(self.sqlite)
 
     def plan(self, context: StepContext) -> str:
         """Say what is vacuumed."""
@@ -89,13 +98,31 @@ class DatabaseVacuum(Action):
         return f"vacuumed {file}: {spell_size(max(0, freed))} given back"
 
     def _postgresql(self, context: StepContext) -> str:
+        if not self.postgresql_environment:
+            self._vacuum(self._connection_string(), context)
+            return f"vacuumed and analysed {', '.join(self.tables) or 'all tables'}"
+        with self._connected(text := _of_environment(os.environ)) as server:
+            rows = server.execute("SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate").fetchall()
+        names = sorted(name for (name,) in rows)
+        for name in names:
+            context.pause(0)
+            self._vacuum(text, context, name)
+        return f"vacuumed and analysed {len(names)} databases: {', '.join(names)}"
+
+    def _connected(self, text: str, database: str | None = None) -> Any:
         psycopg = require("psycopg", "postgres")
+        which = {} if database is None else {"dbname": database}
         try:
-            connection = psycopg.connect(self._connection_string(), autocommit=True, connect_timeout=_CONNECT_SECONDS)
+            return psycopg.connect(text, autocommit=True, connect_timeout=_CONNECT_SECONDS, **which)
         except psycopg.OperationalError as error:
             raise StepError(f"PostgreSQL: {str(error).splitlines()[0]}") from None
         except psycopg.Error:  # its message repeats the connection string
-            raise StepError(f"{self.postgresql_file} holds no connection string of PostgreSQL") from None
+            where = self.postgresql_file or "DATABASE_URL"
+            raise StepError(f"{where} holds no connection string of PostgreSQL") from None
+
+    def _vacuum(self, text: str, context: StepContext, database: str | None = None) -> None:
+        psycopg = require("psycopg", "postgres")
+        connection = self._connected(text, database)
         names = [psycopg.sql.Identifier(*table.split(".")) for table in self.tables]
         statement = psycopg.sql.SQL("VACUUM (ANALYZE) {}").format(psycopg.sql.SQL(", ").join(names))
         with connection, _cancelled_on_stop(connection, context):
@@ -109,7 +136,6 @@ class DatabaseVacuum(Action):
                 raise StepTimeoutError("PostgreSQL did not finish in time") from None
             except psycopg.Error as error:
                 raise StepError(f"PostgreSQL: {str(error).splitlines()[0]}") from None
-        return f"vacuumed and analysed {', '.join(self.tables) or 'all tables'}"
 
     def _connection_string(self) -> str:
         try:
@@ -119,6 +145,11 @@ class DatabaseVacuum(Action):
         if not text:
             raise StepError(f"{self.postgresql_file} holds no connection string of PostgreSQL: it is empty")
         return text
+
+
+def _of_environment(environment: Mapping[str, str]) -> str:
+    """Return DATABASE_URL without the name of a driver; libpq itself looks at PGHOST and its like."""
+    return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", environment.get("DATABASE_URL", ""))
 
 
 @contextmanager

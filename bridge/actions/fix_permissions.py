@@ -1,20 +1,15 @@
 """Set owner, group and mode."""
 
-import json
-import os
-import stat
 from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from bridge.actions.base import Action, Allow, StepContext, StepError
+from bridge.actions.base import Action, Allow, StepContext, StepError, Touch, Touched
 from bridge.actions.host.fields import AbsolutePath
 from bridge.actions.host.folders import parent_of, place
-from bridge.actions.host.owners import group_id, spell_mode, user_id
+from bridge.actions.host.owners import group_id, owner_refusal, user_id
 from bridge.actions.host.permissions import Thing, WantedPermissions, places, thing
-
-_RECORD = "permissions.jsonl"
 
 
 class FixPermissions(WantedPermissions, Action):
@@ -22,8 +17,8 @@ class FixPermissions(WantedPermissions, Action):
 
     **Changes** what is not as wanted, files and folders only: symlinks are not followed, files with a second name (hard
     links) and mount points stay as they are, and so does an allowed root itself. **Needs** the paths in `allow.roots`,
-    and root (CAP_CHOWN, CAP_FOWNER) for what belongs to others. **Idempotent**: yes. **Backed up**: what each was
-    before, one JSON line each, in `permissions.jsonl`.
+    and root (CAP_CHOWN, CAP_FOWNER) for what belongs to others. **Idempotent**: yes. **Backed up**: owner,
+    group and mode of each, as they were.
 
     Example:
         - fix_permissions: {paths: [/srv/itsm/uploads], owner: itsm, mode: "0640", dir_mode: "0750", recursive: true}
@@ -46,6 +41,13 @@ class FixPermissions(WantedPermissions, Action):
                 number(name)
             except StepError as unknown:
                 yield field, str(unknown)
+            else:
+                if field == "owner" and (why := owner_refusal(self.owner, allow)):
+                    yield field, why
+
+    def touched(self, context: StepContext) -> Iterator[Touched]:
+        """Yield what is not as wanted."""
+        yield from (Touched(wrong.place.path, Touch.PERMISSIONS) for wrong, _ in self._wrong(context))
 
     def plan(self, context: StepContext) -> str:
         """Count what is not as wanted."""
@@ -55,19 +57,15 @@ class FixPermissions(WantedPermissions, Action):
     def run(self, context: StepContext) -> str:
         """Set them."""
         done, failed = 0, 0
-        record = os.open(context.backups / _RECORD, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(record, "w", encoding="utf-8") as backup:
-            for wrong, differences in self._wrong(context):
-                backup.write(_as_it_was(wrong))
-                backup.flush()
-                try:
-                    wrong.make(self)
-                except (OSError, StepError) as error:
-                    failed += 1
-                    context.output.say(f"left: {wrong.place.path}: {getattr(error, 'strerror', None) or error}")
-                else:
-                    done += 1
-                    context.output.say(f"set: {wrong.place.path}: it {' and '.join(differences)}")
+        for wrong, differences in self._wrong(context):
+            try:
+                wrong.make(self)
+            except (OSError, StepError) as error:
+                failed += 1
+                context.output.say(f"left: {wrong.place.path}: {getattr(error, 'strerror', None) or error}")
+            else:
+                done += 1
+                context.output.say(f"set: {wrong.place.path}: it {' and '.join(differences)}")
         if failed:
             raise StepError(f"{failed} files and folders could not be set, {done} were")
         return f"set {done} files and folders"
@@ -85,9 +83,3 @@ class FixPermissions(WantedPermissions, Action):
                     if there is start:
                         raise
                     context.output.say(f"passed over: {problem}")
-
-
-def _as_it_was(wrong: Thing) -> str:
-    info = wrong.info
-    was = {"path": str(wrong.place.path), "uid": info.st_uid, "gid": info.st_gid}
-    return json.dumps({**was, "mode": spell_mode(stat.S_IMODE(info.st_mode))}) + "\n"

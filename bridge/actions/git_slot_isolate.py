@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import StringConstraints
 
-from bridge.actions.base import Action, Allow, StepContext
+from bridge.actions.base import Action, Allow, StepContext, Touched
 from bridge.actions.host.fields import Text
 from bridge.actions.host.folders import place
 from bridge.actions.host.slots import OneSlot, isolate, locked, read_slot
@@ -15,8 +15,8 @@ class GitSlotIsolate(OneSlot, Action):
     """Take a slot out of use: nobody is given it until a person has looked at it.
 
     **Changes** `slot.json`: `state` becomes `error`, `metadata.isolated_at` and `metadata.isolation_reason` are set;
-    its clone stays as it is. **Needs** the pool's folder in `allow.roots`. **Idempotent**: yes. **Backed up**: nothing:
-    the state it had is kept as `metadata.isolated_from`. The slot's lock is waited for, 30 s at most.
+    its clone stays as it is. **Needs** the pool's folder in `allow.roots`. **Idempotent**: yes. **Backed up**:
+    `slot.json`; the state it had is kept as `metadata.isolated_from` too. The slot's lock is waited for, 30 s at most.
 
     Example:
         - git_slot_isolate: {workspaces: /srv/pool/workspaces, repo: app, slot: "{{ labels.slot }}"}
@@ -30,6 +30,11 @@ class GitSlotIsolate(OneSlot, Action):
     def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:
         """Yield the folder if no root holds it."""
         yield from self.slot_refusals(allow)
+
+    def touched(self, context: StepContext) -> Iterator[Touched]:
+        """Yield the slot's record."""
+        del context
+        yield Touched(self.record)
 
     def plan(self, context: StepContext) -> str:
         """Say which slot."""

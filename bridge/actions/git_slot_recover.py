@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, StringConstraints, TypeAdapter
 
-from bridge.actions.base import Action, Allow, StepContext, StepError, StepRefusedError
+from bridge.actions.base import Action, Allow, StepContext, StepError, StepRefusedError, Touched
 from bridge.actions.host.fields import plain
 from bridge.actions.host.folders import Place, opened, opened_file, parent_of, place
 from bridge.actions.host.git import git, over_network, set_work_aside
@@ -25,8 +25,8 @@ class GitSlotRecover(OneSlot, Action):
     one of these fails, a new clone takes the slot's place in one rename, and the broken one stays beside it as
     `.slotN.broken`, in the place of an earlier one. `slot.json` becomes `available`, with `metadata.recovered_at`.
     Where that fails too, the slot is isolated, or with `force` marked `available` all the same. **Needs** the pool's
-    folder in `allow.roots`, and git. **Idempotent**: yes. **Backed up**: work that was not committed, as
-    `git_slot_release` does.
+    folder in `allow.roots`, and git. **Idempotent**: yes. **Backed up**: `slot.json` and work that was not
+    committed, as `git_slot_release` does.
 
     An allocated slot is left alone unless `force`. What goes over the network is tried three times, a second apart, for
     300 s each; the slot's lock is waited for, 30 s at most.
@@ -45,6 +45,11 @@ class GitSlotRecover(OneSlot, Action):
     def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:
         """Yield the folder if no root holds it."""
         yield from self.slot_refusals(allow)
+
+    def touched(self, context: StepContext) -> Iterator[Touched]:
+        """Yield the slot's record."""
+        del context
+        yield Touched(self.record)
 
     def plan(self, context: StepContext) -> str:
         """Say which slot."""

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from bridge.actions.base import Action, Allow, StepContext, StepRefusedError
+from bridge.actions.base import Action, Allow, StepContext, StepRefusedError, Touched
 from bridge.actions.host.folders import opened, place
 from bridge.actions.host.git import set_work_aside
 from bridge.actions.host.slots import OneSlot, SlotRecord, local_time, locked, read_slot, seconds_since
@@ -18,8 +18,9 @@ class GitSlotRelease(OneSlot, Action):
 
     **Changes** `slot.json`: `state` becomes `available`, `last_released_at` is set, and the time of use added to
     `total_usage_seconds`. **Needs** the pool's folder in `allow.roots`, and git. **Idempotent**: yes. **Backed up**:
-    work that was not committed, as a patch (`SLOT_ID.patch`) and an archive of new files (`SLOT_ID.untracked.tar`), in
-    the run's folder; the clone itself stays as it is. The slot's lock is waited for, 30 s at most.
+    `slot.json`, and always the work that was not committed, as a patch (`SLOT_ID.patch`) and an archive of new files
+    (`SLOT_ID.untracked.tar`), in the run's folder; the clone itself stays as it is. The slot's lock is waited for, 30 s
+    at most.
 
     Example:
         - git_slot_release: {workspaces: /srv/pool/workspaces, repo: app, slot: "{{ labels.slot }}", force: true}
@@ -35,6 +36,11 @@ class GitSlotRelease(OneSlot, Action):
     def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:
         """Yield the folder if no root holds it."""
         yield from self.slot_refusals(allow)
+
+    def touched(self, context: StepContext) -> Iterator[Touched]:
+        """Yield the slot's record."""
+        del context
+        yield Touched(self.record)
 
     def plan(self, context: StepContext) -> str:
         """Say which slot."""

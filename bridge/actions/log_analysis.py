@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from bridge.actions.base import Action, Allow, StepContext
 from bridge.actions.host.fields import AbsolutePath, Text
-from bridge.actions.host.folders import opened_file, place, place_refusal
+from bridge.actions.host.folders import Place, opened_file, place_refusal, places_of
 from bridge.actions.host.log_groups import LogGroup, groups
 from bridge.actions.host.sizes import Size
 
@@ -35,6 +34,8 @@ class LogAnalysis(Action):
     """How many groups of each log are written down."""
     last: Annotated[Size, Field(ge=1, le=64 * 1024**2)] = 4 * 1024**2
     """How much of each log's end is read, as `4MiB`."""
+    missing_ok: bool = False
+    """Pass over logs that are not there; else the step fails."""
 
     def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:
         """Yield the logs that no root holds."""
@@ -51,11 +52,11 @@ class LogAnalysis(Action):
     def run(self, context: StepContext) -> str:
         """Read and group them."""
         found: list[LogGroup] = []
-        for file in self.log_files:
+        for log in places_of(self.log_files, context.allow, missing_ok=self.missing_ok):
             context.pause(0)
-            grouped = groups(self._lines(file, context), self.words)
+            grouped = groups(self._lines(log), self.words)
             found += grouped
-            context.output.say(f"== {file}: {len(grouped)} kinds of complaint")
+            context.output.say(f"== {log.path}: {len(grouped)} kinds of complaint")
             for group in grouped[: self.top]:
                 context.output.say(_spelled(group))
         if not found:
@@ -63,8 +64,8 @@ class LogAnalysis(Action):
         most = max(found, key=lambda group: group.count)
         return f"{sum(group.count for group in found)} complaints of {len(found)} kinds; most often: {most.signature}"
 
-    def _lines(self, file: Path, context: StepContext) -> list[str]:
-        with opened_file(place(file, context.allow)) as descriptor:
+    def _lines(self, log: Place) -> list[str]:
+        with opened_file(log) as descriptor:
             start = max(0, os.fstat(descriptor).st_size - self.last)
             text = os.pread(descriptor, self.last, start).decode("utf-8", "replace")
         lines = text.splitlines()

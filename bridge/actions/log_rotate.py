@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from bridge.actions.base import Action, Allow, StepContext
 from bridge.actions.host.fields import AbsolutePath, FileGlob
-from bridge.actions.host.folders import Place, opened, opened_file, parent_of, place, place_refusal
+from bridge.actions.host.folders import Place, opened, opened_file, parent_of, place_refusal, places_of
 from bridge.actions.host.sizes import Size, spell_size
 from bridge.actions.host.sweep import Search, find
 from bridge.actions.host.writers import is_written
@@ -59,6 +59,8 @@ class LogRotate(Action):
     """gzip's level."""
     method: Method = Method.RENAME
     """`rename` or `copytruncate`."""
+    missing_ok: bool = False
+    """Pass over logs and folders that are not there; else the step fails."""
 
     @model_validator(mode="after")
     def _says_what(self) -> Self:
@@ -92,11 +94,11 @@ class LogRotate(Action):
 
     def _large(self, context: StepContext) -> Iterator[tuple[Place, int]]:
         search = Search(self.patterns, -1e9, recursive=False)
-        for directory in self.directories:
-            for file in find(place(directory, context.allow), search, context):
+        for directory in places_of(self.directories, context.allow, missing_ok=self.missing_ok):
+            for file in find(directory, search, context):
                 yield from self._if_large(Place(file.folder.root, (*file.folder.way, file.name)))
-        for path in self.files:
-            yield from self._if_large(place(path, context.allow))
+        for log in places_of(self.files, context.allow, missing_ok=self.missing_ok):
+            yield from self._if_large(log)
 
     def _if_large(self, log: Place) -> Iterator[tuple[Place, int]]:
         with opened_file(log) as descriptor:

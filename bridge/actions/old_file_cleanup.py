@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bridge.actions.base import Action, Allow, StepContext, StepError
 from bridge.actions.host.fields import AbsolutePath, FileGlob
-from bridge.actions.host.folders import place, place_refusal
+from bridge.actions.host.folders import place_refusal, places_of
 from bridge.actions.host.sizes import Size, spell_size
 from bridge.actions.host.sweep import Bounds, Found, Search, free_share, oldest, sweep
 
@@ -52,6 +52,8 @@ class OldFileCleanup(Action):
     """Look in folders below as well."""
     max_delete: MaxDelete = MaxDelete()
     """`files` and `size`: how much one run may delete."""
+    missing_ok: bool = False
+    """Pass over folders that are not there; else the step fails."""
     until_free: Annotated[str, Field(pattern=r"^[0-9]{1,2}(\.[0-9]{1,2})?%$")] | None = None
     """Stop as soon as so much of the file system is free, as `20%`."""
 
@@ -78,7 +80,7 @@ class OldFileCleanup(Action):
 
     def _oldest(self, context: StepContext) -> list[Found]:
         search = Search(self.patterns, self.days * _DAY, self.recursive)
-        starts = [place(directory, context.allow) for directory in self.directories]
+        starts = places_of(self.directories, context.allow, missing_ok=self.missing_ok)
         return oldest(starts, search, context, self.max_delete.files)
 
     def _bounds(self) -> Bounds:
@@ -86,5 +88,8 @@ class OldFileCleanup(Action):
         return Bounds(self.max_delete.files, self.max_delete.size, share)
 
     def _free_now(self, context: StepContext) -> str:
-        free = [free_share(place(directory, context.allow)) for directory in self.directories]
-        return f"; {min(free):.0%} of the file system is free now" if self.until_free else ""
+        if not self.until_free:
+            return ""
+        there = places_of(self.directories, context.allow, missing_ok=self.missing_ok)
+        free = [free_share(directory) for directory in there]
+        return f"; {min(free):.0%} of the file system is free now" if free else ""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from bridge.actions.base import Action, Allow, StepContext, StepError
 from bridge.actions.host.fields import AbsolutePath, FileGlob
-from bridge.actions.host.folders import place, place_refusal
+from bridge.actions.host.folders import place_refusal, places_of
 from bridge.actions.host.sweep import Bounds, Found, Search, oldest, sweep
 from remedy.config.durations import Duration, format_duration
 
@@ -35,6 +35,8 @@ class TempFileCleanup(Action):
     """Look in folders below as well."""
     max_files: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     """How many files one run may delete, the oldest first."""
+    missing_ok: bool = False
+    """Pass over folders that are not there; else the step fails."""
 
     def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:
         """Yield the folders that no root holds."""
@@ -56,5 +58,5 @@ class TempFileCleanup(Action):
 
     def _oldest(self, context: StepContext) -> list[Found]:
         search = Search(self.patterns, self.older_than.total_seconds(), self.recursive)
-        starts = [place(directory, context.allow) for directory in self.directories]
+        starts = places_of(self.directories, context.allow, missing_ok=self.missing_ok)
         return oldest(starts, search, context, self.max_files)

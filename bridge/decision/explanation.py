@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bridge.actions.backups.store import BackupStore
 from bridge.decision import gates
 from bridge.decision.facts import Episode, History, Standing
 from bridge.decision.gates import Case, Decision, Verdict
@@ -55,7 +56,7 @@ def _plan(policy: Policy, case: Case) -> Iterator[dict[str, str]]:
     if gates.decide(case, gates.CONFIGURED).verdict is not Verdict.RUN:
         return
     run = Run(0, case.remediation.name, case.host, case.target, RunState.QUEUED, 0, case.episode, episode_open=True)
-    workshop = Workshop(run, case.remediation, policy.settings.allow, Path("backups"), threading.Event())
+    workshop = Workshop(run, case.remediation, policy.settings.allow, BackupStore(Path("backups")), threading.Event())
     for step in case.remediation.steps:
         yield {"action": step.action, "plan": workshop.plan(step)}
 

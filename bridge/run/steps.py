@@ -1,10 +1,11 @@
 """One step: filled from labels, checked against what is allowed, run under its own timeout, its output kept."""
 
+import functools
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
+from bridge.actions.backups.store import BackupStore
 from bridge.actions.base import (
     Action,
     Allow,
@@ -15,7 +16,8 @@ from bridge.actions.base import (
     StepRefusedError,
     StepTimeoutError,
 )
-from bridge.ledger.runs import Run, StepEnd
+from bridge.ledger.journal import StepEnd
+from bridge.ledger.runs import Run
 from bridge.policy.remediation import Remediation, Step
 from bridge.run.redaction import redact
 
@@ -31,7 +33,7 @@ class Workshop:
     run: Run
     remediation: Remediation
     allow: Allow
-    backups: Path
+    backups: BackupStore
     stop: threading.Event
 
     def plan(self, step: Step) -> str:
@@ -50,7 +52,8 @@ class Workshop:
             return StepEnd(error.outcome, redact(str(error)))
         context = self._context(action)
         ends: list[StepEnd] = []
-        worker = threading.Thread(target=lambda: ends.append(_work(action, context)), name="step", daemon=True)
+        work = functools.partial(self._work, action, step.action, context)
+        worker = threading.Thread(target=lambda: ends.append(work()), name="step", daemon=True)
         worker.start()
         self._wait(worker, context)
         if ends:
@@ -88,23 +91,25 @@ class Workshop:
             target=self.run.target,
             host=self.run.host,
             allow=self.allow,
-            backups=self.backups / str(self.run.id),
+            backups=self.backups.of(self.run.id),
             deadline=time.monotonic() + timeout,
             stop=self.stop,
             output=Output(),
         )
 
-
-def _work(action: Action, context: StepContext) -> StepEnd:
-    exit_code = None
-    try:
-        outcome, reason = StepOutcome.SUCCEEDED, action.run(context)
-    except StepTimeoutError as error:
-        outcome, reason = error.outcome, str(error)
-    except StepError as error:
-        stopped = context.stop.is_set() and error.outcome is StepOutcome.FAILED
-        outcome, reason = StepOutcome.INTERRUPTED if stopped else error.outcome, str(error)
-        exit_code = error.exit_code
-    except Exception as error:  # noqa: BLE001 - an action's mistake is a failed step, with what it said
-        outcome, reason = StepOutcome.FAILED, f"{type(error).__name__}: {error}"
-    return StepEnd(outcome, redact(reason), exit_code, redact(context.output.text()))
+    def _work(self, action: Action, name: str, context: StepContext) -> StepEnd:
+        """Copy what it will change, then run it."""
+        exit_code = None
+        try:
+            if action.wants_backup(self.remediation.backup):
+                self.backups.keep(action, name, context)
+            outcome, reason = StepOutcome.SUCCEEDED, action.run(context)
+        except StepTimeoutError as error:
+            outcome, reason = error.outcome, str(error)
+        except StepError as error:
+            stopped = context.stop.is_set() and error.outcome is StepOutcome.FAILED
+            outcome, reason = StepOutcome.INTERRUPTED if stopped else error.outcome, str(error)
+            exit_code = error.exit_code
+        except Exception as error:  # noqa: BLE001 - an action's mistake is a failed step, with what it said
+            outcome, reason = StepOutcome.FAILED, f"{type(error).__name__}: {error}"
+        return StepEnd(outcome, redact(reason), exit_code, redact(context.output.text()))

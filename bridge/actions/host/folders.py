@@ -7,7 +7,7 @@ symlinks. What lies below another mount than the root is not entered.
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -74,6 +74,15 @@ def place_refusal(path: Path, allow: Allow) -> str | None:
     except StepRefusedError as refused:
         return str(refused)
     return None
+
+
+def places_of(paths: Iterable[Path], allow: Allow, *, missing_ok: bool) -> list[Place]:
+    """Find the places of paths; with `missing_ok`, those where nothing is are passed over.
+
+    Raises:
+        StepRefusedError: no root holds one of them.
+    """
+    return [place(path, allow) for path in paths if not missing_ok or os.path.lexists(path)]
 
 
 @contextmanager

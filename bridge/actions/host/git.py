@@ -9,8 +9,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
 
+from bridge.actions.backups.manifest import Entry, Kind, Manifest, private_file
 from bridge.actions.base import StepContext, StepError, StepTimeoutError
 from bridge.actions.host.children import BASE_ENV, Sink, run_program
 from bridge.actions.host.sizes import spell_size
@@ -86,7 +86,7 @@ def set_work_aside(clone: Path, name: str, context: StepContext) -> str:
         StepError: git fails, or there is too much of it.
     """
     patch, archive = context.backups / f"{name}.patch", context.backups / f"{name}.untracked.tar"
-    with _private(patch) as file:
+    with private_file(patch) as file:
         arguments = ["diff", "--binary", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD"]
         if git(clone, arguments, context, file, with_errors=False):
             raise StepError(f"git cannot say what is not committed in {clone}")
@@ -94,18 +94,22 @@ def set_work_aside(clone: Path, name: str, context: StepContext) -> str:
     if git(clone, ["ls-files", "--others", "--exclude-standard", "-z"], context, listed, with_errors=False):
         raise StepError(f"git cannot say what is new in {clone}")
     names = [os.fsdecode(found) for found in listed.getvalue().split(b"\0") if found]
-    with _private(archive) as file, tarfile.open(fileobj=file, mode="w") as tar:
+    with private_file(archive) as file, tarfile.open(fileobj=file, mode="w") as tar:
         for new in names:
             context.pause(0)
             if file.tell() > _LARGEST:
                 raise StepError(f"{clone} holds more than {spell_size(_LARGEST)} of new files")
             tar.add(clone / new, arcname=new, recursive=False)
     changed = patch.stat().st_size > 0
-    for file_name, needed in ((patch, changed), (archive, bool(names))):
-        if not needed:
+    by_hand = (
+        (patch, changed, f"git -C {clone} apply {patch}"),
+        (archive, bool(names), f"tar -xf {archive} -C {clone}"),
+    )
+    for file_name, needed, how in by_hand:
+        if needed:
+            size = file_name.stat().st_size
+            entry = Entry("git", str(clone), Kind.ASIDE, time.time(), copy=file_name.name, size=size, note=how)
+            Manifest(context.backups).add([entry])
+        else:
             file_name.unlink()
     return f"kept aside: {'changes' if changed else 'no changes'}, {len(names)} new files"
-
-
-def _private(file: Path) -> BinaryIO:
-    return os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w+b")

@@ -1,13 +1,14 @@
 """Owners and modes of files."""
 
 import grp
+import os
 import pwd
 import re
 from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from bridge.actions.base import StepError
+from bridge.actions.base import Allow, StepError
 
 _FORM = re.compile(r"0?[0-7]{3}")
 _KEEP = -1
@@ -52,6 +53,17 @@ def user_id(name: str | None) -> int:
         return _KEEP if name is None else pwd.getpwnam(name).pw_uid
     except KeyError:
         raise StepError(f"there is no user '{name}'") from None
+
+
+def owner_refusal(name: str | None, allow: Allow) -> str | None:
+    """Say why files may not be given to a user, or None.
+
+    Raises:
+        StepError: there is no such user.
+    """
+    if name is None or name in allow.owners or user_id(name) == os.geteuid():
+        return None
+    return f"'{name}' is not in allow.owners"
 
 
 def group_id(name: str | None) -> int:

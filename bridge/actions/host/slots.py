@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -44,6 +45,11 @@ class OneSlot(BaseModel):
     def slot_id(self) -> str:
         """The name by which the pool knows it."""
         return f"workspace-{self.repo}-{self.slot}"
+
+    @property
+    def record(self) -> Path:
+        """The file that the pool keeps about it."""
+        return self.workspaces / self.repo / self.slot / "slot.json"
 
     def slot_refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:
         """Yield the folder if no root holds it."""

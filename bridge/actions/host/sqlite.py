@@ -12,7 +12,8 @@ from bridge.actions.base import StepContext, StepError, StepRefusedError
 from bridge.actions.host.folders import opened_file, place
 
 _STEPS_BETWEEN_LOOKS = 10_000
-_HEADER = b"SQLite format 3\0"
+HEADER = b"SQLite format 3\0"
+"""What a SQLite file begins with."""
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def database(file: Path, context: StepContext, *, read_only: bool = False) -> It
     there = place(file, context.allow)
     with opened_file(there) as descriptor:
         before = os.fstat(descriptor)
-        if before.st_size and os.pread(descriptor, len(_HEADER), 0) != _HEADER:
+        if before.st_size and os.pread(descriptor, len(HEADER), 0) != HEADER:
             raise StepError(f"{file} is no SQLite database")
     uri = f"file:{quote(str(file))}?mode={'ro' if read_only else 'rw'}"
     try:

@@ -9,11 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from bridge.actions.base import Allow, Output, StepContext
+from bridge.actions.backups.store import BackupStore
+from bridge.actions.base import Action, Allow, Output, StepContext
 from tests.bridge.notifiers.conftest import server as server  # noqa: PLC0414 - a fixture that actions share
 
 MakeContext = Callable[..., StepContext]
 MakeScript = Callable[[str, str], Path]
+
+
+def back_up_and_run(action: Action, context: StepContext) -> str:
+    """Do what a run does with a step: copy what it will change, then run it."""
+    BackupStore(context.backups.parent).keep(action, "a_step", context)
+    return action.run(context)
 
 
 @pytest.fixture
@@ -28,15 +35,15 @@ def home() -> Iterator[Path]:
 def make_context(home: Path) -> MakeContext:
     """Make a context; `seconds` is the time that the step has."""
 
-    def make(allow: Allow | None = None, seconds: float = 20, labels: dict[str, str] | None = None) -> StepContext:
-        backups = home / "backups"
-        backups.mkdir(mode=0o700, exist_ok=True)
+    def make(
+        allow: Allow | None = None, seconds: float = 20, labels: dict[str, str] | None = None, run: int = 1
+    ) -> StepContext:
         return StepContext(
             labels=labels or {},
             target="web-1",
             host="web-1",
             allow=allow or Allow(),
-            backups=backups,
+            backups=home / "backups" / str(run),
             deadline=time.monotonic() + seconds,
             stop=threading.Event(),
             output=Output(),

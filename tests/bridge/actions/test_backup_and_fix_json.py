@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bridge.actions.backup_and_fix_json import BackupAndFixJson
 from bridge.actions.base import Allow, StepContext, StepError
 from bridge.actions.host.lenient_json import NotRepairableError, repair
-from tests.bridge.actions.conftest import MakeContext
+from tests.bridge.actions.conftest import MakeContext, back_up_and_run
 
 REPAIRS = [
     ('\ufeff{"a": 1}', {"a": 1}),
@@ -109,11 +109,11 @@ def test_a_file_is_replaced_whole_and_kept_as_it_was(data: Path, context: StepCo
     file.chmod(0o640)
     good.write_text('{"a":1}')
     before = good.stat()
-    assert BackupAndFixJson(directories=(data,)).run(context) == "repaired 1 files"
+    assert back_up_and_run(BackupAndFixJson(directories=(data,)), context) == "repaired 1 files"
     assert json.loads(file.read_text()) == {"受注": [1, 2]}
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
     assert (good.stat().st_ino, good.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
-    (kept,) = context.backups.iterdir()
+    kept = context.backups / "0001"
     assert kept.read_text() == '{"受注": [1, 2,]}'
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert sorted(path.name for path in data.iterdir()) == ["copies", "good.json", "tickets.json"]

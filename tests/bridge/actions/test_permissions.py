@@ -1,6 +1,5 @@
 """`create_missing_dirs`, `fix_permissions`, `check_permissions`: inside the root, through descriptors, no further."""
 
-import json
 import os
 import stat
 from pathlib import Path
@@ -8,11 +7,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from bridge.actions.backups.manifest import Manifest
 from bridge.actions.base import Allow, StepError, StepRefusedError
 from bridge.actions.check_permissions import CheckPermissions
 from bridge.actions.create_missing_dirs import CreateMissingDirs
 from bridge.actions.fix_permissions import FixPermissions
-from tests.bridge.actions.conftest import MakeContext
+from tests.bridge.actions.conftest import MakeContext, back_up_and_run
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 
@@ -74,12 +74,11 @@ def test_files_and_folders_get_their_modes(root: Path, make_context: MakeContext
     keys = {"paths": (root / "up",), "mode": "0640", "dir_mode": "0750", "recursive": True}
     with pytest.raises(StepError, match="4 of 4"):
         CheckPermissions(**keys).run(context)
-    assert FixPermissions(**keys).run(context) == "set 4 files and folders"
+    assert back_up_and_run(FixPermissions(**keys), context) == "set 4 files and folders"
     assert [mode(path) for path in (root / "up", root / "up/in", root / "up/in/file")] == [0o750, 0o750, 0o640]
     assert mode(root / "beside") == 0o666
     assert CheckPermissions(**keys).run(context) == "all 4 files and folders are as wanted"
-    before = [json.loads(line) for line in (context.backups / "permissions.jsonl").read_text().splitlines()]
-    assert {line["path"]: line["mode"] for line in before}[str(root / "up/in/file")] == "0666"
+    assert {entry.path: entry.mode for entry in Manifest(context.backups).read()}[str(root / "up/in/file")] == 0o666
     assert FixPermissions(**keys).run(context) == "set 0 files and folders"
 
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 
+from bridge.actions.backups.store import BackupStore
 from bridge.actions.base import Action, StepContext, StepError
 from bridge.decision.facts import Episode, Standing
 from bridge.decision.intake import Intake, Receipt
@@ -117,7 +118,7 @@ class World:
             NoObserver(),
             metrics,
             token=str(next(self._tokens)),
-            backups=self.folder,
+            backups=BackupStore(self.folder),
             clock=lambda: self.now,
             chance=lambda: 0.0,
         )
