@@ -34,7 +34,6 @@ def end(connection: Connection, run: Run, outcome: Outcome, who: str, now: float
     if current is not None:
         verdict = Verdict.DENIED if outcome is Outcome.DENIED else Verdict.RUN
         decisions.record(connection, [Entry(current, Decision(verdict, reason), run.id)], now)
-    decisions.wake(connection, [Verdict.TARGET_BUSY, Verdict.LIMITED], now, [run.host])
     return runs.end(connection, run.id, outcome, reason, now)
 
 
