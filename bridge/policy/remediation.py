@@ -20,6 +20,8 @@ PREFERRED = "remediation"
 """The alert label that prefers a remediation by its name."""
 
 _LONGEST_DELAY_SECONDS = 3600.0
+_HOUR = timedelta(hours=1)
+"""`runs_per_hour` looks back so far."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Remediation:
 
     def host_for(self, labels: Mapping[str, str]) -> str:
         """Fill the host's template; empty where the labels give none."""
-        return _fill(self.host, labels)
+        return _default_host(labels) if self.host == DEFAULT_HOST else _fill(self.host, labels)
 
     def target_for(self, labels: Mapping[str, str], host: str) -> str:
         """Fill the target's template; by default the host with what the alert is about on it."""
@@ -102,15 +104,25 @@ class Policy:
     settings: Settings
     remediations: tuple[Remediation, ...]
     notifiers: Mapping[str, Notifier]
+    built_in: tuple[Remediation, ...] = ()
+    """What can be run by hand without being configured; no alert gets it."""
 
     @property
     def ledger_file(self) -> Path:
         """Where the ledger is; its lock, its socket and the backups stand beside it."""
         return Path(make_url(self.settings.database).database or "ledger.db").absolute()
 
+    @property
+    def memory(self) -> float:
+        """How many seconds back a decision may look into what is over."""
+        windows = [remediation.cooldown for remediation in self.remediations]
+        windows += [remediation.flapping.within for remediation in self.remediations]
+        return max(window.total_seconds() for window in (*windows, self.settings.limits.targets.window, _HOUR))
+
     def named(self, name: str) -> Remediation | None:
         """Return the remediation of a name, if there is one."""
-        return next((remediation for remediation in self.remediations if remediation.name == name), None)
+        known = (*self.remediations, *self.built_in)
+        return next((remediation for remediation in known if remediation.name == name), None)
 
 
 def route(remediations: tuple[Remediation, ...], labels: Mapping[str, str]) -> list[Remediation]:
@@ -134,6 +146,15 @@ DEFAULT_HOST = "{{ labels.host | default(labels.instance | default('') | host, t
 def _fill(template: str, labels: Mapping[str, str]) -> str:
     try:
         return templates.render(template, labels).strip()
+    except templates.TemplateValueError:
+        return ""
+
+
+def _default_host(labels: Mapping[str, str]) -> str:
+    """Return what `DEFAULT_HOST` gives, which nearly every alert needs, in a tenth of the time."""
+    try:
+        host = labels.get("host") or templates.host_of(labels.get("instance", ""))
+        return templates.acceptable(host, DEFAULT_HOST).strip()
     except templates.TemplateValueError:
         return ""
 

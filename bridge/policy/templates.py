@@ -121,6 +121,8 @@ def acceptable(value: str, source: str) -> str:
     """
     if len(value) > MAX_VALUE:
         raise TemplateValueError(f"{source!r} gives {len(value)} characters, more than {MAX_VALUE}")
+    if value.isprintable():  # by far the most, and none of it is of these categories
+        return value
     if any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in value):
         raise TemplateValueError(f"{source!r} gives control or format characters")
     return value

@@ -1,10 +1,14 @@
 """Which remediations an alert gets, and for which host and target."""
 
+from dataclasses import replace
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from bridge.decision.gates import Verdict, choose
 from bridge.decision.own_alerts import MACHINERY
-from bridge.policy.remediation import route
+from bridge.policy.remediation import DEFAULT_HOST, route
 from tests.bridge.world import DOWN, episode, policy
 
 WAIT = "steps: [{wait: {duration: 1s}}]"
@@ -90,6 +94,19 @@ def test_where_a_fix_runs_and_what_it_is_about(labels: dict[str, str], keys: str
     (remediation,) = policy(f"remediations:\n  - name: r\n    match: 'a=~\".*\"'\n    {WAIT}\n{extra}").remediations
     assert remediation.host_for(labels) == host
     assert remediation.target_for(labels, host) == target
+
+
+PIECES = st.lists(
+    st.sampled_from(["web", " ", ":9100", "[::1]", "\n", "\u200b", "é", "a" * 1024, "{{ 1 }}"]), max_size=3
+).map("".join)
+
+
+@given(st.dictionaries(st.sampled_from(["host", "instance"]), PIECES | st.text(max_size=5)))
+@example({"host": "", "instance": "web-1:9100"})
+def test_the_default_host_is_found_without_its_template_as_with_it(labels: dict[str, str]) -> None:
+    remediation = POLICY.remediations[0]
+    assert remediation.host == DEFAULT_HOST
+    assert remediation.host_for(labels) == replace(remediation, host=f"{DEFAULT_HOST} ").host_for(labels)
 
 
 def test_a_step_is_filled_from_labels_and_checked_by_its_own_fields() -> None:
