@@ -1,7 +1,6 @@
 """The bridge without HTTP: notifications in, decisions and runs out; `remedy run` uses it as `remedy bridge` does."""
 
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +30,7 @@ from bridge.peers.others import Others
 from bridge.policy.remediation import Policy, Remediation
 from bridge.run.dispatcher import Dispatcher
 from bridge.run.runner import Runner
+from bridge.steady import SteadyClock
 
 _LOCK_SECONDS = 0.2
 _THREADS = 256
@@ -60,9 +60,10 @@ class Bridge:
         registry: CollectorRegistry,
         *,
         observer: Observer | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: SteadyClock | None = None,
     ) -> None:
         """Take the policy; `observer` stands in for the Prometheus of the configuration."""
+        clock = clock or SteadyClock()
         self.policy = policy
         self.metrics = Metrics(registry)
         self.metrics.expect(policy.remediations)

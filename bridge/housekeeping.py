@@ -1,44 +1,78 @@
-"""The chores of the ledger: a clock that was set back, and a record that must not grow for ever."""
-
-import time
-from collections.abc import Callable
+"""The chores of the ledger: a clock that was set, and a record that must not grow for ever."""
 
 import structlog
+from sqlalchemy import Connection
 
 from bridge.ledger import clock, retention
-from bridge.ledger.store import Ledger
-
-_TOLERANCE_SECONDS = 1.0
+from bridge.ledger.store import Ledger, LedgerError
+from bridge.steady import TOLERANCE_SECONDS, SteadyClock
 
 
 class Housekeeping:
     """Called between rounds."""
 
-    def __init__(self, ledger: Ledger, now: Callable[[], float], monotonic: Callable[[], float] = time.monotonic):
-        self._ledger, self._now, self._monotonic = ledger, now, monotonic
+    def __init__(self, ledger: Ledger, now: SteadyClock) -> None:
+        self._ledger, self._clock = ledger, now
         self._log = structlog.get_logger("housekeeping")
-        self._seen = (now(), monotonic())
 
-    def begin(self) -> None:
-        """At start: see whether the last process had a clock that was ahead of ours."""
+    def begin(self, memory: float) -> None:
+        """At start: see whether the clock was set since the last process worked. See `look_at_clock` for `memory`.
+
+        After another start of the machine only a clock that is behind the record can be noticed.
+        """
+        now = self._clock()
         with self._ledger.read() as connection:
-            self._set_back(clock.ahead(connection, self._now()))
+            known = clock.jumped(connection, *self._moment())
+            behind = clock.ahead(connection, now)
+        if known is not None and abs(known) > TOLERANCE_SECONDS:
+            self._say(known)
+            self._ledger.write(lambda connection: clock.shift(connection, known, min(now, now - known) - memory))
+        elif known is None and behind > TOLERANCE_SECONDS:
+            self._say(-behind)
+            self._ledger.write(lambda connection: clock.set_back(connection, behind, now))
+        self._ledger.write(self._remember)
 
-    def look_at_clock(self) -> float:
-        """Return the time; where the clock was set back, the ledger's times follow it first."""
-        now, monotonic = self._now(), self._monotonic()
-        before, since = self._seen
-        self._seen = (now, monotonic)
-        self._set_back(before + (monotonic - since) - now)
-        return now
+    def look_at_clock(self, memory: float) -> bool:
+        """Tell whether the clock was set. The ledger's times, and ours, have followed it then.
+
+        `memory` is how many seconds back a decision may look into what is over.
+        """
+        by = self._clock.jump()
+        if not by:
+            return False
+        self._say(by)
+        after = min(self._clock(), self._clock() + by) - memory
+
+        moved: list[float] = []
+
+        def move(connection: Connection) -> None:
+            clock.shift(connection, by, after)
+            self._clock.move(by)
+            moved.append(by)
+            self._remember(connection)
+
+        try:
+            self._ledger.write(move)
+        except LedgerError:
+            self._clock.move(-sum(moved))
+            raise
+        return True
 
     def forget(self, keep: float) -> None:
         """Drop a part of what ended more than `keep` seconds ago."""
-        before = self._now() - keep
-        self._ledger.write(lambda connection: retention.forget(connection, before))
+        before = self._clock() - keep
 
-    def _set_back(self, by: float) -> None:
-        if by <= _TOLERANCE_SECONDS:
-            return
-        self._log.warning("the clock was set back", seconds=round(by, 1))
-        self._ledger.write(lambda connection: clock.set_back(connection, by, self._now()))
+        def work(connection: Connection) -> None:
+            retention.forget(connection, before)
+            self._remember(connection)
+
+        self._ledger.write(work)
+
+    def _remember(self, connection: Connection) -> None:
+        clock.remember(connection, *self._moment())
+
+    def _moment(self) -> tuple[str, float, float]:
+        return self._clock.boot(), self._clock.monotonic(), self._clock.wall()
+
+    def _say(self, by: float) -> None:
+        self._log.warning("the clock was set", seconds=round(by, 1))

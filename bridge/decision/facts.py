@@ -74,6 +74,11 @@ class Standing:
         return self.prometheus is None and not self.prometheus_error and not self.asked
 
     @property
+    def unknown(self) -> bool:
+        """Nobody lists it, and somebody who might know it did not answer."""
+        return bool(self.prometheus_error) or (not self.listed and self.answered < self.asked)
+
+    @property
     def gone(self) -> bool:
         """Everybody who was asked answered, and nobody knows the alert."""
         if self.nobody_to_ask:

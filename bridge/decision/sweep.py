@@ -1,86 +1,78 @@
-"""What nobody announces, in one transaction: what has gone, what came back, what nobody has fixed for too long."""
+"""What nobody announces: which of the open episodes have gone without a word, and of which nobody can say anything.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+It must cost next to nothing while thousands of alerts stay open: one question for all of them, the less often the more
+there are, and no transaction unless there is something to write.
+"""
+
+from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from bridge.decision.facts import Episode, Standing
-from bridge.decision.intake import Intake
-from bridge.decision.round import GONE_REASON, TWICE_SECONDS, Due
-from bridge.escalation import levels as escalation
-from bridge.ledger import decisions, episodes, runs
+from bridge.decision.facts import Episode
+from bridge.decision.intake import Intake, Receipt
+from bridge.decision.round import GONE_REASON, TWICE_SECONDS
+from bridge.escalation import overdue
+from bridge.ledger import episodes
+from bridge.ledger.store import Ledger
+from bridge.peers.standing import Ask
 from bridge.policy.remediation import Policy
 
-STALE_REASON = "the notification was stale: nobody finds the alert active"
-_CRITICAL = "critical"
-_FIRST_STEP_SECONDS = 300.0
-"""So long may an episode of severity `critical` stay without a first step before people are told."""
+SWEEP_SECONDS = 30.0
+"""How often the open episodes are looked at, at most."""
+_EPISODES_A_SECOND = 100
+"""Where there are many, the questions about them are as rare as that: 20,000 are asked about every 200 s."""
 
 
-@dataclass
 class Sweep:
-    """Looks at returning episodes, and at the open ones where it is their turn."""
+    """Called between rounds; what it remembers may be lost, then it looks once more."""
 
-    connection: Connection
-    policy: Policy
-    standings: Mapping[str, Standing]
-    gone: Mapping[int, float]
-    """When open episodes were first found gone, by id."""
-    now: float
-    found_gone: dict[int, float] = field(default_factory=dict)
-    intake: Intake = field(init=False)
+    def __init__(self, ledger: Ledger, ask: Ask) -> None:
+        self._ledger, self._ask = ledger, ask
+        self._next = 0.0
+        self._gone: dict[int, float] = {}
+        """When open episodes were first found gone, by id."""
+        self._overdue = overdue.Overdue(ledger)
+        self._nobody: Policy | None = None
+        """The configuration with which there is nobody to ask."""
 
-    def __post_init__(self) -> None:
-        self.intake = Intake(self.connection, self.policy, self.now)
+    def forget(self) -> None:
+        """Look anew at everything: times are other times now."""
+        self._next = 0.0
+        self._gone.clear()
+        self._overdue.forget()
 
-    def look(self, due: Due) -> "Sweep":
-        """Look at everything that a round has read."""
-        for episode, seen in due.returning:
-            self._returning(episode, seen)
-        for episode in due.opened:
-            self._opened(episode)
-        if due.opened:
-            self._unresolved()
-        return self
+    def look(self, policy: Policy, now: float) -> Receipt:
+        """Close what has gone, and tell people of what has been open for too long."""
+        self._overdue.tell(policy, now)
+        if now < self._next or self._nobody is policy:
+            return Receipt()
+        with self._ledger.read() as connection:
+            opened = self._open(connection, policy)
+        self._next = now + max(SWEEP_SECONDS, len(opened) / _EPISODES_A_SECOND)
+        return self._asked(opened, policy, now) if opened else Receipt()
 
-    def _returning(self, episode: Episode, seen: float | None) -> None:
-        """A `firing` for what was closed is stale, unless two questions find it active."""
-        standing = self.standings.get(episode.fingerprint, Standing())
-        active = standing.listed or standing.prometheus is True
-        if standing.nobody_to_ask:
-            active, seen = episode.notified_at - episode.received_at >= TWICE_SECONDS, -TWICE_SECONDS
-        if active and seen is None:
-            episodes.seen_active(self.connection, episode.id, self.now)
-        elif active and seen is not None and self.now - seen >= TWICE_SECONDS:
-            self.intake.admit(episode)
-        elif not active and standing.gone:
-            self.intake.close(episode.id, None, STALE_REASON)
+    def _open(self, connection: Connection, policy: Policy) -> Sequence[Episode]:
+        """Read the open episodes; none where one of them shows that there is nobody to ask."""
+        first = episodes.watched(connection, limit=1)
+        if any(standing.nobody_to_ask for standing in (self._ask(first) if first else {}).values()):
+            self._nobody = policy
+            return []
+        return episodes.watched(connection)
 
-    def _opened(self, episode: Episode) -> None:
-        if not self.standings.get(episode.fingerprint, Standing()).gone:
-            return
-        first = min(self.gone.get(episode.id, self.now), self.now)
-        if self.now - first >= TWICE_SECONDS:
-            self.intake.close(episode.id, None, GONE_REASON)
-        else:
-            self.found_gone[episode.id] = first
+    def _asked(self, opened: Sequence[Episode], policy: Policy, now: float) -> Receipt:
+        standings = self._ask(opened)
+        gone = {episode.id for episode in opened if standings[episode.fingerprint].gone}
+        self._gone = {id_: min(self._gone.get(id_, now), now) for id_ in gone}
+        over = [id_ for id_, since in self._gone.items() if now - since >= TWICE_SECONDS]
+        unknown = [each.id for each in opened if standings[each.fingerprint].unknown]
+        self._overdue.tell_of_unknown(unknown, policy, now)
+        if not over:
+            return Receipt()
 
-    def _unresolved(self) -> None:
-        """Tell people of what has been open for too long, and of what is critical and not even begun."""
-        first = min(escalation.first_unresolved(self.policy.remediations) or _FIRST_STEP_SECONDS, _FIRST_STEP_SECONDS)
-        old = decisions.long_open(self.connection, self.now - first)
-        begun = runs.begun(self.connection, [row.episode_id for row in old])
-        for row in old:
-            remediation = self.policy.named(row.remediation)
-            if remediation is None or not remediation.escalate:
-                continue
-            episode = episodes.episode(row)
-            age = self.now - episode.received_at
-            tell = (self.connection, episode, remediation, row.run_id)
-            told = f"unresolved for {age:.0f} s"
-            escalation.escalate(*tell, what=told, when=escalation.unresolved(age), now=self.now)
-            late = episode.labels.get("severity") == _CRITICAL and age >= _FIRST_STEP_SECONDS
-            if late and episode.id not in begun:
-                what = f"critical, and no fix has begun for {age:.0f} s: {row.reason}"
-                escalation.escalate_apart(*tell, level="no_first_step", what=what, now=self.now)
+        def close(connection: Connection) -> Receipt:
+            intake = Intake(connection, policy, now)
+            for id_ in over:
+                intake.close(id_, None, GONE_REASON)
+            return intake.receipt
+
+        return self._ledger.write(close)

@@ -84,15 +84,14 @@ def unresolved(seconds: float) -> When:
     return lambda level: level.unresolved_for is not None and level.unresolved_for.total_seconds() <= seconds
 
 
-def first_unresolved(remediations: Iterable[Remediation]) -> float | None:
-    """Return the shortest time after which any remediation escalates what is not resolved, in seconds."""
-    times = [
+def unresolved_times(remediations: Iterable[Remediation]) -> set[float]:
+    """Return after how many seconds any remediation escalates what is not resolved."""
+    return {
         level.unresolved_for.total_seconds()
         for remediation in remediations
         for level in remediation.escalate
         if level.unresolved_for is not None
-    ]
-    return min(times, default=None)
+    }
 
 
 def spell(level: EscalationLevel) -> str:

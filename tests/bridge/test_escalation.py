@@ -98,9 +98,9 @@ def test_who_stands_twice_in_a_level_is_told_once(ledger: Ledger) -> None:
     assert tell(ledger, opened(ledger), escalation.after(1), twice) == 1
 
 
-def test_the_shortest_unresolved_for() -> None:
-    assert escalation.first_unresolved([LEVELS]) == 1800
-    assert escalation.first_unresolved([]) is None
+def test_the_times_of_unresolved_for() -> None:
+    assert escalation.unresolved_times([LEVELS]) == {1800}
+    assert escalation.unresolved_times([]) == set()
 
 
 def story(ledger: Ledger, episode: Episode) -> str:
