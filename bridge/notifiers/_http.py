@@ -12,7 +12,7 @@ import requests
 from pydantic import BaseModel, ConfigDict
 
 from bridge.notifiers.base import PassingError, PermanentError
-from bridge.policy.config import Authorization, BasicAuth, TLSConfig
+from bridge.policy.peer import Authorization, BasicAuth, TLSConfig
 
 _MAY_PASS = frozenset({408, 425, 429})
 _SERVER_TROUBLE = 500

@@ -13,7 +13,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as WaitedError
 
 from bridge.peers.in_time import InTimeAdapter, cut_off_after
-from bridge.policy.config import Peer
+from bridge.policy.peer import Peer
 
 _LONGEST = 64 * 1024 * 1024
 """Bytes of an answer that are read at most."""

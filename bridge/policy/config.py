@@ -1,14 +1,17 @@
 """The keys of remediation.yml, with their defaults. What a remediation becomes once it is checked is in `policy`."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from bridge.actions.backups.store import BackupLimits
 from bridge.actions.base import Allow
+from bridge.actions.host.sizes import Size
+from bridge.policy.keys import Keys
+from bridge.policy.peer import Peer
 from remedy.config.durations import Duration
 
 Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$")]
@@ -40,99 +43,13 @@ def _yaml_off(value: object) -> object:
 ModeKey = Annotated[Mode, BeforeValidator(_yaml_off)]
 
 
-class _Keys(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class BasicAuth(_Keys):
-    """As Prometheus spells it."""
-
-    username: str
-    """The user."""
-    password: str | None = None
-    """Better in a file."""
-    password_file: Path | None = None
-    """A file with the password, read when it is needed."""
-
-    def model_post_init(self, _context: object) -> None:
-        """See that there is one password."""
-        if (self.password is None) == (self.password_file is None):
-            raise ValueError("takes exactly one of password and password_file")
-
-
-class Authorization(_Keys):
-    """As Prometheus spells it."""
-
-    type: str = "Bearer"
-    """The scheme."""
-    credentials: str | None = None
-    """Better in a file."""
-    credentials_file: Path | None = None
-    """A file with the credentials, read when they are needed."""
-
-    def model_post_init(self, _context: object) -> None:
-        """See that there is one credential."""
-        if (self.credentials is None) == (self.credentials_file is None):
-            raise ValueError("takes exactly one of credentials and credentials_file")
-
-
-class TLSConfig(_Keys):
-    """As Prometheus spells it."""
-
-    ca_file: Path | None = None
-    """The authority to trust; else the system's."""
-    cert_file: Path | None = None
-    """Our own certificate, for those who ask for one."""
-    key_file: Path | None = None
-    """Its key."""
-    insecure_skip_verify: bool = False
-    """Trust anybody."""
-
-    def model_post_init(self, _context: object) -> None:
-        """See that a certificate comes with its key."""
-        if (self.cert_file is None) != (self.key_file is None):
-            raise ValueError("cert_file and key_file belong together")
-
-
-class Peer(_Keys):
-    """A Prometheus or an Alertmanager that is asked."""
-
-    url: HttpUrl
-    """Where it answers, with a path prefix if it has one."""
-    basic_auth: BasicAuth | None = None
-    """A user and a password."""
-    authorization: Authorization | None = None
-    """A token, such as a bearer token."""
-    tls_config: TLSConfig | None = None
-    """For https."""
-    timeout: Duration = timedelta(seconds=5)
-    """How long one answer may take."""
-
-    def model_post_init(self, _context: object) -> None:
-        """See that there is one way to authenticate, as in Prometheus."""
-        if self.basic_auth and self.authorization:
-            raise ValueError("takes at most one of basic_auth and authorization")
-
-    @property
-    def base(self) -> str:
-        """The URL without a slash at its end."""
-        return str(self.url).rstrip("/")
-
-    def files(self) -> Iterator[tuple[str, Path]]:
-        """Yield the files that it needs, each with its key."""
-        for section in ("basic_auth", "authorization", "tls_config"):
-            for name, value in getattr(self, section) or ():
-                if name.endswith("_file") and value is not None:
-                    yield f"{section}.{name}", value
-
-
 def _with_a_port(listen: str) -> str:
     if not 0 < int(listen.rpartition(":")[2]) <= _LAST_PORT:
         raise ValueError(f"{listen!r} has no port between 1 and {_LAST_PORT}")
     return listen
 
 
-class Web(_Keys):
+class Web(Keys):
     """Where the bridge listens, and who may come in."""
 
     listen: Annotated[str, AfterValidator(_with_a_port)] = Field(default="127.0.0.1:9095", pattern=r"^.+:[0-9]{1,5}$")
@@ -145,7 +62,7 @@ class Web(_Keys):
     """Further names under which the bridge is reached; the `Host` header is checked against them."""
 
 
-class TargetLimit(_Keys):
+class TargetLimit(Keys):
     """The breaker: at most `max` distinct hosts for each remediation within `window`."""
 
     max: int = Field(default=5, ge=1)
@@ -154,7 +71,7 @@ class TargetLimit(_Keys):
     """Within this time, up to now."""
 
 
-class Limits(_Keys):
+class Limits(Keys):
     """How much may be done at once, in an hour, and to how many hosts."""
 
     concurrent: int = Field(default=4, ge=1, le=256)
@@ -165,7 +82,7 @@ class Limits(_Keys):
     """The breaker."""
 
 
-class Flapping(_Keys):
+class Flapping(Keys):
     """An alert that came back `times` times `within` this time is held and told to people."""
 
     times: int = Field(default=3, ge=1)
@@ -174,8 +91,8 @@ class Flapping(_Keys):
     """Within this time, up to now."""
 
 
-class EscalationLevel(_Keys):
-    """When to tell whom. Exactly one `after_attempts`, `unresolved_for` or `flapping`."""
+class EscalationLevel(Keys):
+    """When to tell whom. Exactly one `after_attempts`, `unresolved_for`, `flapping` or `data_loss`."""
 
     to: tuple[str, ...] = Field(min_length=1)
     """Names of `notifiers:`."""
@@ -185,14 +102,17 @@ class EscalationLevel(_Keys):
     """When the alert has been firing for so long, fixed or not."""
     flapping: Literal[True] | None = None
     """When the alert keeps coming back."""
+    data_loss: Literal[True] | None = None
+    """At once: what this remediation is for may have lost data. Also where nothing is run for it."""
 
     def model_post_init(self, _context: object) -> None:
         """See that the level says when, once."""
-        if sum(when is not None for when in (self.after_attempts, self.unresolved_for, self.flapping)) != 1:
-            raise ValueError("a level takes exactly one of after_attempts, unresolved_for and flapping")
+        when = (self.after_attempts, self.unresolved_for, self.flapping, self.data_loss)
+        if sum(each is not None for each in when) != 1:
+            raise ValueError("a level takes exactly one of after_attempts, unresolved_for, flapping and data_loss")
 
 
-class Defaults(_Keys):
+class Defaults(Keys):
     """What every remediation takes unless it says otherwise."""
 
     cooldown: Duration = timedelta(minutes=5)
@@ -225,7 +145,7 @@ def _given_none(value: object) -> object:
     return {} if value is None else value
 
 
-class RemediationKeys(_Keys):
+class RemediationKeys(Keys):
     """One entry of `remediations:`. A key that is None is taken from `defaults:`."""
 
     name: Name
@@ -269,7 +189,7 @@ def _sqlite_or_postgres(url: str) -> str:
     return url
 
 
-class Settings(_Keys):
+class Settings(Keys):
     """The whole of remediation.yml, key by key."""
 
     mode: ModeKey = Mode.AUTO
@@ -284,6 +204,8 @@ class Settings(_Keys):
     """How long steps under way may go on when the bridge is told to end."""
     database: Annotated[str, AfterValidator(_sqlite_or_postgres)] = "sqlite:///data/ledger.db"
     """The ledger."""
+    reserve: Annotated[Size, Field(ge=0)] = 16 * 1024**2
+    """Bytes of the ledger's disk that are kept for the bridge, so that it can fix a full disk; `0`: none."""
     web: Annotated[Web, BeforeValidator(_given_none)] = Web()
     """Where the bridge listens, and who may come in."""
     limits: Annotated[Limits, BeforeValidator(_given_none)] = Limits()
@@ -292,6 +214,8 @@ class Settings(_Keys):
     """What every remediation takes unless it says otherwise."""
     allow: Annotated[Allow, BeforeValidator(_given_none)] = Allow()
     """What steps may touch; what is not named is refused."""
+    backups: Annotated[BackupLimits, BeforeValidator(_given_none)] = BackupLimits()
+    """What becomes of the copies that are made before a fix."""
     notifiers: Annotated[dict[Name, dict[str, Any]], BeforeValidator(_given_none)] = Field(default_factory=dict)
     """How people are told: a name for each, its `kind`, its fields."""
     remediations: tuple[RemediationKeys, ...] = ()

@@ -15,7 +15,7 @@ import yaml
 from bridge.decision.facts import Episode
 from bridge.peers.client import PeerClient
 from bridge.peers.prometheus import PrometheusObserver
-from bridge.policy.config import Peer
+from bridge.policy.peer import Peer
 from remedy.demo.ports import free_ports
 from remedy.demo.processes import Program, Running
 from remedy.demo.programs import Tools

@@ -16,7 +16,7 @@ from bridge.peers.alertmanager import ask
 from bridge.peers.client import PeerClient, PeerError
 from bridge.peers.observer import ObserverError
 from bridge.peers.prometheus import PrometheusObserver
-from bridge.policy.config import Peer
+from bridge.policy.peer import Peer
 from remedy.demo.ports import free_ports
 from tests.bridge.local_server import Asked, Reply, listening, saying
 from tests.bridge.world import TESTDATA
