@@ -13,6 +13,7 @@ from bridge.decision import gates
 from bridge.decision.facts import Episode, History, Standing
 from bridge.decision.gates import Case, Decision, Verdict
 from bridge.decision.payload import Alert, Notification
+from bridge.escalation import levels as escalation
 from bridge.ledger import decisions, episodes, runs
 from bridge.ledger.episodes import EpisodeState
 from bridge.ledger.runs import Outcome, Run, RunState
@@ -85,6 +86,7 @@ class Intake:
         held = decisions.rows_of(self.connection, [episode.id]).get(episode.id, [])
         decisions.retire(self.connection, [row.id for row in held], self.now)
         self._add(self._verdicts(episode))
+        escalation.tell_at_once(self.connection, [episode], self.policy, self.now)
         return self.receipt
 
     def close(self, episode_id: int, ends_at: float | None, reason: str) -> Receipt:
@@ -110,6 +112,7 @@ class Intake:
             if before != {(name, str(no.verdict), no.reason) for _, name, _, _, no in wanted if no is not None}:
                 decisions.retire(self.connection, [row.id for row in rows], self.now)
                 self._add(wanted)
+                escalation.tell_at_once(self.connection, [episode], self.policy, self.now)
         return self.receipt
 
     def _stands(self, row: AnyRow) -> bool:
@@ -149,6 +152,8 @@ class Intake:
         for episode, state in zip(added, states, strict=True):
             rows += self._verdicts(episode) if state is EpisodeState.OPEN else [_unsure(episode, self.now)]
         self._add(rows)
+        opened = [episode for episode, state in zip(added, states, strict=True) if state is EpisodeState.OPEN]
+        escalation.tell_at_once(self.connection, opened, self.policy, self.now)
 
     def _verdicts(self, episode: Episode) -> list[Verdicts]:
         """Return the first row for each remediation of an episode; None: it is decided on in the next round."""

@@ -1,6 +1,6 @@
 """Who is told when: the levels of a remediation, each once for an episode, into the outbox in the same transaction."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import Connection
 
@@ -8,9 +8,10 @@ from bridge.decision.facts import Episode
 from bridge.escalation import stories
 from bridge.ledger import outbox
 from bridge.policy.config import EscalationLevel
-from bridge.policy.remediation import Remediation
+from bridge.policy.remediation import Policy, Remediation, route
 
 When = Callable[[EscalationLevel], bool]
+DATA_LOSS = "data_loss"
 FLAPPING = "flapping"
 """What the message is called that an alert keeps coming back, whichever level it went to."""
 
@@ -28,9 +29,9 @@ def escalate(
     """Queue the levels whose time has come; return how many messages are new."""
     new = 0
     about = (episode, remediation.name, run_id)
-    for level in remediation.escalate:
+    for level in _chosen(remediation, when):
         name = FLAPPING if when is when_flapping else spell(level)
-        if when(level) and outbox.untold(connection, about, name, level.to):
+        if outbox.untold(connection, about, name, level.to):
             text = (
                 stories.title(episode, remediation.name, what),
                 stories.story(connection, episode, run_id, remediation.runbook_url),
@@ -59,6 +60,17 @@ def escalate_apart(
     return outbox.put(connection, about=about, level=level, notifiers=everybody, text=text, now=now)
 
 
+def tell_at_once(connection: Connection, opened: Sequence[Episode], policy: Policy, now: float) -> int:
+    """Tell people of suspected data loss, in the transaction that opens the episodes; return how many messages."""
+    marked = any(level.data_loss for remediation in policy.remediations for level in remediation.escalate)
+    new = 0
+    for episode in opened if marked else ():
+        for remediation in route(policy.remediations, episode.labels):
+            what = "data may have been lost"
+            new += escalate(connection, episode, remediation, None, what=what, when=suspected_loss, now=now)
+    return new
+
+
 def told_of_flapping(connection: Connection, episode: Episode, remediation: str, since: float) -> bool:
     """Tell whether people have heard since then that this alert keeps coming back, in whichever episode."""
     return outbox.has_told(connection, episode.fingerprint, remediation, FLAPPING, since)
@@ -75,8 +87,13 @@ def at_the_end(level: EscalationLevel) -> bool:
 
 
 def when_flapping(level: EscalationLevel) -> bool:
-    """Choose the levels for what keeps coming back; where there are none, those for failed attempts."""
+    """Choose the levels for what keeps coming back; where a remediation has none, those for failed attempts."""
     return level.flapping is True or level.after_attempts is not None
+
+
+def suspected_loss(level: EscalationLevel) -> bool:
+    """Choose the levels that are told at once, because data may have been lost."""
+    return level.data_loss is True
 
 
 def unresolved(seconds: float) -> When:
@@ -98,4 +115,12 @@ def spell(level: EscalationLevel) -> str:
     """Name a level, so that it is told once."""
     if level.after_attempts is not None:
         return f"after_attempts:{level.after_attempts}"
-    return FLAPPING if level.unresolved_for is None else f"unresolved_for:{level.unresolved_for.total_seconds():g}s"
+    if level.unresolved_for is not None:
+        return f"unresolved_for:{level.unresolved_for.total_seconds():g}s"
+    return DATA_LOSS if level.data_loss else FLAPPING
+
+
+def _chosen(remediation: Remediation, when: When) -> list[EscalationLevel]:
+    levels = [level for level in remediation.escalate if when(level)]
+    own = [level for level in levels if level.flapping] if when is when_flapping else []
+    return own or levels
