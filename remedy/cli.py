@@ -16,14 +16,20 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
-        return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(commands.__path__))
+        return sorted(_modules())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.list_commands(ctx):
+        del ctx
+        if cmd_name not in (modules := _modules()):
             return None
-        module = importlib.import_module(f"{commands.__name__}.{cmd_name.replace('-', '_')}")
-        found: click.Command = module.command
+        found: click.Command = importlib.import_module(f"{commands.__name__}.{modules[cmd_name]}").command
         return found
+
+
+def _modules() -> dict[str, str]:
+    """Return the file of each command; one whose name is a word of Python's ends in an underscore."""
+    names = (module.name for module in pkgutil.iter_modules(commands.__path__))
+    return {name.rstrip("_").replace("_", "-"): name for name in names}
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,0 +1,56 @@
+"""What stands for an action of the file: steps, and what an allow-list must name for them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from remedy.error_patterns import values
+from remedy.error_patterns.databases import Databases
+from remedy.error_patterns.place import Place
+from remedy.error_patterns.reading import Keys
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A step that stands for an action of the file."""
+
+    action: str
+    fields: Mapping[str, Any]
+    needs: Mapping[str, list[Any]] = field(default_factory=dict)
+    """What `allow:` must name for it."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One action of the file, with what it may refer to."""
+
+    keys: Keys
+    place: Place
+    databases: Databases
+    logs: tuple[Path, ...] = ()
+    """The logs that are read for errors."""
+
+    def paths(self, *names: str, default: tuple[str, ...] = ()) -> list[Path]:
+        """Return the paths of a key; those that no allowed root holds are noted and left out if others are left."""
+        found = [self.place.path(text) for text in self.keys.get(values.texts, *names, default=list(default))]
+        within = [path for path in found if not self.place.outside(path)]
+        for path in found if within else []:
+            if path not in within:
+                self.note_outside(path)
+        return list(dict.fromkeys(within or found))
+
+    def note_outside(self, path: Path) -> None:
+        """Say that a path is left out, and what would let it in."""
+        line = f"add to {self.place.extra}: allow: {{roots: [{path}]}}"
+        self.keys.note(f"{path} is left out: no allowed root holds it; {line}")
+
+
+def roots(paths: list[Path]) -> dict[str, list[Any]]:
+    """Return what must be allowed for paths."""
+    return {"roots": [str(path) for path in paths]}
+
+
+def strings(paths: list[Path]) -> list[str]:
+    """Spell paths."""
+    return [str(path) for path in paths]
