@@ -77,12 +77,18 @@ class Bridge:
         self._parts: _Parts | None = None
         self._stopping = threading.Event()
         self._opener = threading.Thread(target=self._open, name="open", daemon=True)
-        self.trouble = "the bridge is starting"
+        self._standing_by = "the bridge is starting"
 
     @property
     def ready(self) -> bool:
         """Whether notifications can be made durable."""
-        return self._parts is not None
+        return self.trouble is None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why notifications cannot be made durable now; None where they can."""
+        parts = self._parts
+        return self._standing_by if parts is None else parts.ledger.trouble
 
     @property
     def ledger(self) -> Ledger:
@@ -105,8 +111,8 @@ class Bridge:
         """
         if self._try_to_open():
             return
-        self.trouble = f"another bridge works on {self.policy.ledger_file}"
-        self._log.warning("waiting", reason=self.trouble)
+        self._standing_by = f"another bridge works on {self.policy.ledger_file}"
+        self._log.warning("waiting", reason=self._standing_by)
         self._opener.start()
 
     def receive(self, notification: Notification) -> Receipt:
@@ -182,7 +188,7 @@ class Bridge:
         self._stopping.set()
         if self._opener.ident is not None:
             self._opener.join()
-        parts, self._parts, self.trouble = self._parts, None, "the bridge is stopping"
+        parts, self._parts, self._standing_by = self._parts, None, "the bridge is stopping"
         if parts is not None:
             parts.dispatcher.stop(self.policy.settings.shutdown_grace.total_seconds())
             parts.delivery.stop()
@@ -199,7 +205,7 @@ class Bridge:
                 if self._try_to_open():
                     return
             except LedgerError as error:
-                self.trouble = str(error)
+                self._standing_by = str(error)
 
     def _try_to_open(self) -> bool:
         try:
@@ -207,7 +213,8 @@ class Bridge:
                 return False
         except OSError as error:
             raise LedgerError(f"{self._lock.file} cannot be made: {error.strerror}") from None
-        ledger = Ledger(self.policy.settings.database)
+        settings = self.policy.settings
+        ledger = Ledger(settings.database, reserve=settings.reserve)
         try:
             self._parts = self._begin(ledger)
         except BaseException:
@@ -242,11 +249,12 @@ class Bridge:
         dispatcher.recover()
         dispatcher.start()
         delivery.start()
+        self.metrics.watch_ledger(lambda: ledger.reserve.held, lambda: ledger.trouble is None)
         return _Parts(ledger, others, dispatcher, delivery)
 
     def _open_parts(self) -> _Parts:
         if self._parts is None:
-            raise NotReadyError(self.trouble)
+            raise NotReadyError(self._standing_by)
         return self._parts
 
     def _state(self) -> State:

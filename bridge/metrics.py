@@ -60,6 +60,16 @@ class Metrics:
             ["remediation", "notifier", "result"],
             registry=registry,
         )
+        self.ledger_writable = Gauge(
+            "remediation_ledger_writable",
+            "1 while what is received can be made durable.",
+            registry=registry,
+        )
+        self.ledger_reserve = Gauge(
+            "remediation_ledger_reserve_bytes",
+            "Room on the ledger's disk that is kept for when it is full.",
+            registry=registry,
+        )
         self.reload_successful = Gauge(
             "remediation_config_last_reload_successful",
             "1 when the configuration that was read last is the one in use.",
@@ -77,6 +87,11 @@ class Metrics:
             for notifier in {name for level in remediation.escalate for name in level.to}:
                 for result in ("delivered", "failed", "dead"):
                     self.escalations.labels(remediation.name, notifier, result)
+
+    def watch_ledger(self, reserve: Callable[[], float], writable: Callable[[], bool]) -> None:
+        """Ask these at each scrape."""
+        self.ledger_reserve.set_function(reserve)
+        self.ledger_writable.set_function(writable)
 
     def count(self, decided: Mapping[tuple[str, str], int], ended: Mapping[tuple[str, str], int]) -> None:
         """Count decisions and ends of runs, by remediation and word."""
