@@ -1,10 +1,11 @@
 """The texts of which a line must hold at least one for a regex to match on it, case ignored."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from re import _constants as op  # type: ignore[attr-defined]
+from typing import NamedTuple
 
-from exporters.logs.widened import Node
+from exporters.logs.widened import Node, following
 
 _MOST = 40
 """More texts than this in place of one regex are not worth looking for."""
@@ -14,26 +15,44 @@ _ZERO_WIDTH = (op.AT, op.ASSERT, op.ASSERT_NOT)
 Texts = frozenset[bytes]
 
 
-def needed(nodes: Sequence[Node]) -> Texts | None:
-    """Return such texts, in lower case; None if there are none that are long enough."""
-    best: Texts | None = None
+class Needle(NamedTuple):
+    """A text to look for, and what is known of what follows it."""
+
+    text: bytes
+    """In lower case."""
+    rest: bytes
+    """A regex for what comes right behind it on its line; empty if that may be anything."""
+
+
+def needed(nodes: Sequence[Node]) -> frozenset[Needle] | None:
+    """Return such texts; None if there are none that are long enough."""
+    best: frozenset[Needle] | None = None
     for candidate in _candidates(nodes):
         if candidate and (best is None or _worth(candidate) > _worth(best)):
             best = candidate
     if best is None or _worth(best)[0] < _SHORTEST:
         return None
-    return frozenset(text for text in best if not any(other in text for other in best - {text}))
+    return frozenset(_shortest(best))
 
 
-def _worth(texts: Texts) -> tuple[int, int]:
-    return min(map(len, texts)), -len(texts)
+def _shortest(needles: frozenset[Needle]) -> Iterator[Needle]:
+    """Leave out those that hold another one; what follows the other one is then unknown."""
+    texts = {needle.text for needle in needles}
+    for text in texts:
+        if not any(other in text for other in texts - {text}):
+            holders = any(text in other for other in texts - {text})
+            yield from {Needle(text, b"" if holders else each.rest) for each in needles if each.text == text}
 
 
-def _candidates(nodes: Sequence[Node]) -> list[Texts]:
+def _worth(needles: frozenset[Needle]) -> tuple[int, int]:
+    return min(len(needle.text) for needle in needles), -len(needles)
+
+
+def _candidates(nodes: Sequence[Node]) -> list[frozenset[Needle]]:
     """Return sets of texts, any of which is needed: runs of what is fixed, and what the parts need by themselves."""
-    found: list[Texts] = []
+    found: list[frozenset[Needle]] = []
     run: Texts = frozenset([b""])
-    for node in nodes:
+    for index, node in enumerate(nodes):
         if node[0] in _ZERO_WIDTH:
             continue
         fixed = _fixed(node)
@@ -41,11 +60,15 @@ def _candidates(nodes: Sequence[Node]) -> list[Texts]:
         if longer is not None:
             run = longer
             continue
-        found.append(run)
+        found.append(_needles(run, nodes[index:]))
         run = fixed if fixed is not None else frozenset([b""])
         if fixed is None and (inside := _inside(node)) is not None:
             found.append(inside)
-    return [*found, run]
+    return [*found, _needles(run, ())]
+
+
+def _needles(run: Texts, rest: Sequence[Node]) -> frozenset[Needle]:
+    return frozenset(Needle(text, following(rest)) for text in run)
 
 
 def _joined(left: Texts, right: Texts) -> Texts | None:
@@ -82,7 +105,7 @@ def _fixed_sequence(nodes: Sequence[Node]) -> Texts | None:
     return texts
 
 
-def _inside(node: Node) -> Texts | None:
+def _inside(node: Node) -> frozenset[Needle] | None:
     """Return the texts that a node with parts needs."""
     kind, value = node
     if kind is op.SUBPATTERN:
@@ -95,5 +118,5 @@ def _inside(node: Node) -> Texts | None:
         branches = [needed(branch) for branch in value[1]]
         if any(branch is None for branch in branches):
             return None
-        return frozenset(text for branch in branches if branch is not None for text in branch)
+        return frozenset(needle for branch in branches if branch is not None for needle in branch)
     return None

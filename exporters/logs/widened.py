@@ -48,6 +48,11 @@ def widened(nodes: Sequence[Node]) -> bytes:
     return _sequence(_trimmed(list(nodes))).encode()
 
 
+def following(nodes: Sequence[Node]) -> bytes:
+    """Return the wider regex of what follows a place, without what may be left out at its end."""
+    return _sequence(_trimmed_at(-1, nodes)).encode()
+
+
 def byte_set(node: Node) -> frozenset[int] | None:
     """Return the bytes that a node for a single byte may be, case ignored; None for any other node."""
     kind, value = node
