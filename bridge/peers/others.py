@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.decision.facts import Episode, Standing
+from bridge.peers import silences
 from bridge.peers.client import PeerClient
 from bridge.peers.observer import NoObserver, Observer, RuleView, Sample
 from bridge.peers.prometheus import PrometheusObserver
@@ -67,5 +68,6 @@ class Others:
         alertmanagers = tuple(PeerClient(peer) for peer in settings.alertmanagers)
         prometheus = tuple(PeerClient(peer) for peer in (settings.prometheus,) if peer and not self._given)
         observer = self._given or (PrometheusObserver(prometheus[0]) if prometheus else None)
-        standings = Standings(observer, alertmanagers, self._clock)
+        question = silences.ask if self._given else None  # whoever stands in for Prometheus sends them no alerts
+        standings = Standings(observer, alertmanagers, self._clock, question=question)
         return _Asked(observer or NoObserver(), standings, alertmanagers + prometheus)

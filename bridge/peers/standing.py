@@ -10,6 +10,8 @@ from bridge.peers.observer import Observer, ObserverError
 
 Ask = Callable[[Sequence[Episode]], Mapping[str, Standing]]
 """How episodes stand, by fingerprint."""
+Question = Callable[[PeerClient, Sequence[Episode], float], View]
+"""What one Alertmanager is asked about episodes, at a unix time."""
 
 
 class Standings:
@@ -21,19 +23,22 @@ class Standings:
         alertmanagers: Sequence[PeerClient],
         clock: Callable[[], float],
         young: float = YOUNG_SECONDS,
+        question: Question | None = None,
     ) -> None:
-        """Take whom to ask; absence proves nothing where an Alertmanager has been up for less than `young` seconds."""
+        """Take whom to ask; absence proves nothing where an Alertmanager has been up for less than `young` seconds.
+
+        `question` is what each Alertmanager is asked, where it is not about the alerts that it was sent.
+        """
         self._observer, self._young = observer, young
+        self._question = question or self._about_alerts
         self._alertmanagers = alertmanagers
         self._clock = clock
         self._pool = ThreadPoolExecutor(max(1, len(alertmanagers)), thread_name_prefix="ask")
 
     def ask(self, episodes: Sequence[Episode]) -> dict[str, Standing]:
         """Return how each episode stands, by fingerprint."""
-        names = {episode.labels.get("alertname") for episode in episodes}
-        only = names.pop() if len(names) == 1 else None
         now = self._clock()
-        answers = [self._pool.submit(ask, client, only, now, self._young) for client in self._alertmanagers]
+        answers = [self._pool.submit(self._question, client, episodes, now) for client in self._alertmanagers]
         active, error = self._active(episodes)
         views = [answer.result() for answer in answers]
         return {episode.fingerprint: _combine(episode, active, error, views) for episode in episodes}
@@ -41,6 +46,10 @@ class Standings:
     def close(self) -> None:
         """End the threads that ask."""
         self._pool.shutdown()
+
+    def _about_alerts(self, client: PeerClient, episodes: Sequence[Episode], now: float) -> View:
+        names = {episode.labels.get("alertname") for episode in episodes}
+        return ask(client, names.pop() if len(names) == 1 else None, now, self._young)
 
     def _active(self, episodes: Sequence[Episode]) -> tuple[set[str] | None, str]:
         """Return the fingerprints of those that Prometheus finds firing; None: it was not asked, or why it failed.
