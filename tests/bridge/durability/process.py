@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,18 @@ class BridgeProcess:
     """One bridge over the ledger in a folder; `start` and `kill` as often as one likes."""
 
     def __init__(
-        self, folder: Path, configuration: str, port: int | None = None, name: str = "remediation.yml"
+        self,
+        folder: Path,
+        configuration: str,
+        port: int | None = None,
+        name: str = "remediation.yml",
+        *,
+        data: Path | None = None,
+        beside: Callable[[Sequence[str | Path]], list[str]] | None = None,
     ) -> None:
-        self.folder, self.port = folder, port or free_port()
-        self.ledger = folder / "ledger.db"
+        """Write its configuration; `data` is where its ledger is, `beside` makes its command one that sees that."""
+        self.folder, self.port, self._beside = folder, port or free_port(), beside
+        self.ledger = (data or folder) / "ledger.db"
         self.file = folder / name
         head = f"database: sqlite:///{self.ledger}\nweb: {{listen: '127.0.0.1:{self.port}'}}\n"
         self.file.write_text(head + configuration)
@@ -55,6 +63,7 @@ class BridgeProcess:
     def start(self, *, ready: bool = True) -> None:
         """Start it, and wait until it answers (and is ready)."""
         argv = [Path(sys.executable).with_name("remedy"), "bridge", "--config", self.file]
+        argv = self._beside(argv) if self._beside else argv
         self.process = subprocess.Popen(argv, stdout=self._log, stderr=self._log, env={**os.environ, "TZ": "UTC"})
         wanted = (200,) if ready else (200, 503)
         eventually(lambda: self.ask("GET", "/-/ready")[0] in wanted)
@@ -77,6 +86,10 @@ class BridgeProcess:
         """Send one notification; tell whether it was acknowledged."""
         alerts = [alert({"alertname": "Down", "instance": f"{host}:9100"}) for host in hosts]
         return self.ask("POST", "/webhook", notification(*alerts))[0] == 200
+
+    def log(self) -> str:
+        """Return what it said so far."""
+        return Path(self._log.name).read_text()
 
     def pids(self) -> list[psutil.Process]:
         """Return its processes: gunicorn's parent, then its worker."""
