@@ -8,6 +8,8 @@ COPY pyproject.toml README.md LICENSE ./
 COPY bridge bridge
 COPY exporters exporters
 COPY remedy remedy
+COPY monitoring monitoring
+COPY deploy/systemd deploy/systemd
 # What builds it stays behind.
 RUN pip --python /opt/remedy/bin/python install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation . \
     && pip --python /opt/remedy/bin/python uninstall --yes --quiet hatchling pathspec pluggy trove-classifiers

@@ -126,7 +126,7 @@ WRITTEN = [
 def test_every_configuration_that_is_written_about_is_accepted(text: str, tmp_path: Path) -> None:
     for path in ("/usr/local/bin/migrate", "/etc/remedy/ops.urls"):
         there = tmp_path / Path(path).name
-        there.write_text("#!/bin/true\n")
+        there.write_text("#!/bin/true\njson://127.0.0.1/\n")
         there.chmod(0o700)
         text = text.replace(path, str(there))
     document = parse_yaml(text, "page.yml")

@@ -33,6 +33,7 @@ class BackupAndFixJson(Action):
     """
 
     idempotent: ClassVar[bool] = True
+    capabilities: ClassVar[frozenset[str]] = frozenset({"CAP_CHOWN"})
 
     files: tuple[AbsolutePath, ...] = ()
     """Files, each inside an allowed root."""

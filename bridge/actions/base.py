@@ -181,6 +181,10 @@ class Action(BaseModel, ABC):
 
     idempotent: ClassVar[bool] = False
     """May it be run again by itself when a crash interrupted it?"""
+    capabilities: ClassVar[frozenset[str]] = frozenset()
+    """Of Linux, where what it changes is another user's and the bridge is not root: for `remedy install-service`."""
+    groups: ClassVar[frozenset[str]] = frozenset()
+    """That the bridge's user must be in."""
 
     timeout: Duration | None = Field(default=None, description="How long the step may take; else the remediation's.")
     backup: Literal["skip"] | None = Field(

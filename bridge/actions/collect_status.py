@@ -16,7 +16,8 @@ from bridge.actions.host.fields import AbsolutePath, Port, UnitName
 from bridge.actions.host.folders import opened_file, place, place_refusal
 from bridge.actions.host.matching import Expected, listeners, matching
 from bridge.actions.host.sizes import spell_size
-from bridge.actions.host.systemd import Manager, Systemd
+from bridge.actions.host.systemd import Systemd
+from bridge.actions.host.units import Manager
 from remedy.config.durations import Duration
 
 _TAIL_BYTES = 256 * 1024

@@ -25,6 +25,7 @@ class CreateMissingDirs(Action):
     """
 
     idempotent: ClassVar[bool] = True
+    capabilities: ClassVar[frozenset[str]] = frozenset({"CAP_CHOWN"})
 
     directories: Annotated[tuple[AbsolutePath, ...], Field(min_length=1, max_length=1000)]
     """What to make; each inside an allowed root."""

@@ -57,6 +57,7 @@ class DockerContainer(Action):
     """
 
     idempotent: ClassVar[bool] = True
+    groups: ClassVar[frozenset[str]] = frozenset({"docker"})
 
     name: ContainerName | None = None
     """The container's name; ids are not taken."""

@@ -25,6 +25,7 @@ class FixPermissions(WantedPermissions, Action):
     """
 
     idempotent: ClassVar[bool] = True
+    capabilities: ClassVar[frozenset[str]] = frozenset({"CAP_CHOWN", "CAP_FOWNER"})
 
     paths: Annotated[tuple[AbsolutePath, ...], Field(min_length=1, max_length=1000)]
     """Files or folders, each inside an allowed root."""

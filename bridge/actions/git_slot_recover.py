@@ -36,6 +36,7 @@ class GitSlotRecover(OneSlot, Action):
     """
 
     idempotent: ClassVar[bool] = True
+    capabilities: ClassVar[frozenset[str]] = frozenset({"CAP_CHOWN"})
 
     repo_url: RepoUrl | None = None
     """Where to clone from; else the `repo_url` of the repository's `pool.json`."""

@@ -28,6 +28,7 @@ class KillProcessOnPort(Action):
     """
 
     idempotent: ClassVar[bool] = True
+    capabilities: ClassVar[frozenset[str]] = frozenset({"CAP_KILL"})
 
     port: Port
     """The port, of `allow.ports`."""

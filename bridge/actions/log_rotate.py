@@ -42,6 +42,7 @@ class LogRotate(Action):
     """
 
     idempotent: ClassVar[bool] = True
+    capabilities: ClassVar[frozenset[str]] = frozenset({"CAP_CHOWN"})
 
     files: tuple[AbsolutePath, ...] = ()
     """Logs, each inside an allowed root."""

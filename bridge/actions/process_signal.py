@@ -41,6 +41,7 @@ class ProcessSignal(Action):
     """
 
     idempotent: ClassVar[bool] = False
+    capabilities: ClassVar[frozenset[str]] = frozenset({"CAP_KILL"})
 
     processes: Expected
     """Which ones: `name` or `command_line` (a regular expression), and `user`."""

@@ -26,6 +26,7 @@ class RestoreBackup(Action):
     """
 
     idempotent: ClassVar[bool] = True
+    capabilities: ClassVar[frozenset[str]] = frozenset({"CAP_CHOWN", "CAP_FOWNER"})
 
     run_id: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,14}$")]
     """The number of the run."""

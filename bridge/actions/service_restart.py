@@ -10,7 +10,8 @@ from pydantic import model_validator
 from bridge.actions.base import Action, Allow, StepContext, StepError, StepRefusedError
 from bridge.actions.host.fields import UnitName
 from bridge.actions.host.plain_service import PlainService
-from bridge.actions.host.systemd import Manager, Systemd, UnitState, Verb, own_units, runs_us
+from bridge.actions.host.systemd import Systemd, own_units, runs_us
+from bridge.actions.host.units import Manager, NotAllowedError, UnitError, UnitState, Verb
 from remedy.config.durations import Duration
 
 _LOOK_AGAIN_SECONDS = 0.1
@@ -131,23 +132,34 @@ class _Unit:
 
     def _do(self) -> str:
         verb = Verb(self._wanted.operation)
-        code, said = self._systemd.do(verb, self._unit)
-        if not code:
+        try:
+            self._systemd.do(verb, self._unit)
+        except NotAllowedError:
+            raise
+        except UnitError as failed:
+            self._refuse_but_start_limit(verb, failed)
+        else:
             return ""
+        self._systemd.do(Verb.RESET_FAILED, self._unit)
+        try:
+            self._systemd.do(verb, self._unit)
+        except UnitError as failed:
+            why = f"{verb} of {self._unit} failed again after reset-failed: {failed}"
+            raise StepError(why, exit_code=failed.exit_code) from None
+        return "; its start limit was reset once"
+
+    def _refuse_but_start_limit(self, verb: Verb, failed: UnitError) -> None:
+        """Go on only where systemd refuses since the unit was started too often, and may be told to forget that."""
         state = self._systemd.state(self._unit)
         if state.result != "start-limit-hit":
-            raise StepError(f"{verb} of {self._unit} failed: {said} It is {state}.", exit_code=code)
+            why = f"{verb} of {self._unit} failed: {failed} It is {state}."
+            raise StepError(why, exit_code=failed.exit_code) from None
         if not self._wanted.reset_start_limit:
             raise StepError(
                 f"{self._unit} was started too often (start-limit-hit) and stays failed until"
                 f" `systemctl reset-failed {self._unit}`, or set reset_start_limit",
-                exit_code=code,
-            )
-        self._systemd.do(Verb.RESET_FAILED, self._unit)
-        code, said = self._systemd.do(verb, self._unit)
-        if code:
-            raise StepError(f"{verb} of {self._unit} failed again after reset-failed: {said}", exit_code=code)
-        return "; its start limit was reset once"
+                exit_code=failed.exit_code,
+            ) from None
 
     def _settled(self, before: UnitState) -> UnitState:
         first = self._arrived()

@@ -31,6 +31,7 @@ class UnlockDatabase(Action):
     """
 
     idempotent: ClassVar[bool] = True
+    capabilities: ClassVar[frozenset[str]] = frozenset({"CAP_KILL"})
 
     database: AbsolutePath
     """The file, inside an allowed root."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -91,6 +91,9 @@ class Check(BaseModel, ABC):
     """A kind of check. Subclasses add their fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    groups: ClassVar[frozenset[str]] = frozenset()
+    """That the exporter's user must be in: for `remedy install-service`."""
 
     name: Name = Field(description="The check's name: the label `check` of its metrics.")
     kind: str

@@ -1,7 +1,7 @@
 """Docker containers."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -20,6 +20,8 @@ class Docker(Check):
         - {name: containers, kind: docker, interval: 5m, timeout: 30s}
         - {name: api_container, kind: docker, containers: [api, db], max_memory_percent: 80, job_label: remedy.job}
     """
+
+    groups: ClassVar[frozenset[str]] = frozenset({"docker"})
 
     containers: list[str] = Field(default=[], description="Names; else all containers there are.")
     job_label: str | None = Field(default=None, description="A label of containers that are jobs.")

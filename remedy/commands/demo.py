@@ -6,10 +6,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from remedy.config.shipped import NotShippedError
 from remedy.demo.place import PlaceError
 from remedy.demo.play import Demo
 from remedy.demo.programs import Tools
-from remedy.demo.shipped import NotShippedError
 from remedy.demo.stack import StackError
 
 

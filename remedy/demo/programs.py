@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from remedy.config.shipped import shipped as shipped_folder
 from remedy.demo import configs, shipped
 from remedy.demo.place import Place
 from remedy.demo.ports import free_ports
@@ -76,7 +77,7 @@ def plan(place: Place, ports: Ports, tools: Tools, settings: Settings) -> Plan:
     """Write all configuration into the demo's folder and say what to start.
 
     Raises:
-        shipped.NotShippedError: Prometheus is to be used, but the project's files for it are not here.
+        NotShippedError: Prometheus is to be used, but the project's files for it are not here.
     """
     sample = SampleService(place.root / "sample", ports.sample, leash=place.lock)
     sample.prepare()
@@ -138,7 +139,7 @@ def _run(place: Place, urls: dict[str, str], exporter: Path, remediation: Path) 
 
 
 def _prometheus_files(place: Place, ports: Ports, token: Path, settings: Settings) -> Path:
-    folder, timing = shipped.monitoring_folder(), settings.timing
+    folder, timing = shipped_folder("monitoring"), settings.timing
     rules = place.write("alert_rules.yml", shipped.alert_rules(folder / "alert_rules.yml", timing))
     text = shipped.prometheus(folder / "prometheus.yml", rules, ports.of_documented(), token, timing)
     return place.write("prometheus.yml", text)
@@ -163,7 +164,7 @@ def _prometheus(place: Place, urls: dict[str, str], program: str, config: Path) 
 
 
 def _alertmanager_file(place: Place, ports: Ports, token: Path, settings: Settings) -> Path:
-    source = shipped.monitoring_folder() / "alertmanager.yml"
+    source = shipped_folder("monitoring") / "alertmanager.yml"
     text = shipped.alertmanager(source, ports.of_documented(), token, _url(ports.people), settings.timing)
     return place.write("alertmanager.yml", text)
 

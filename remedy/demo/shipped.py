@@ -18,10 +18,6 @@ _ADDRESS = re.compile(r"(?:[A-Za-z0-9.-]+):(?P<port>\d+)\b")
 _WINDOW = re.compile(r"\b1m\b")
 
 
-class NotShippedError(Exception):
-    """The folder `monitoring` is not where this package is; the message says where it was looked for."""
-
-
 @dataclass(frozen=True)
 class Timing:
     """How much faster than in real life things go here. Durations as Prometheus writes them."""
@@ -37,18 +33,6 @@ class Timing:
     people_interval: str = "5m"
     """How soon people hear of a change. Alertmanager keeps a group for a while after its alerts have gone, and for what
     returns meanwhile this is all the wait there is."""
-
-
-def monitoring_folder() -> Path:
-    """Find `monitoring/` of the checkout.
-
-    Raises:
-        NotShippedError: it is not there.
-    """
-    folder = Path(__file__).resolve().parents[2] / "monitoring"
-    if not (folder / "prometheus.yml").exists():
-        raise NotShippedError(f"{folder} is missing: the demo runs from a checkout of the project")
-    return folder
 
 
 def prometheus(shipped: Path, rules: Path, ports: Mapping[int, int], token: Path, timing: Timing) -> str:

@@ -5,9 +5,10 @@ import subprocess
 import pytest
 import yaml
 
-from remedy.demo import shipped
+from remedy.config.shipped import shipped
 from remedy.demo.place import Place
 from remedy.demo.programs import Ports, Settings, Tools, plan
+from remedy.demo.shipped import Timing
 
 TOOLS = Tools("/usr/bin/prometheus", "/usr/bin/prometheus-alertmanager")
 
@@ -58,7 +59,7 @@ def test_the_bridge_is_told_at_once_and_people_after_their_wait(planned):
     }
     waits = {route["receiver"]: route.get("group_wait") for route in config["route"]["routes"] if route.get("continue")}
     assert waits == {"bridge": "0s"}
-    timing = shipped.Timing()
+    timing = Timing()
     assert config["route"]["group_wait"] == timing.people_wait
     assert config["route"]["group_interval"] == timing.people_interval
     assert [r["group_interval"] for r in config["route"]["routes"] if r["receiver"] == "bridge"] == ["1s"]
@@ -67,7 +68,7 @@ def test_the_bridge_is_told_at_once_and_people_after_their_wait(planned):
 def test_the_shipped_rules_are_kept_but_for_the_window_of_the_logs(planned):
     root, _, _ = planned
     ours = {rule["alert"]: rule for group in read(root, "alert_rules.yml")["groups"] for rule in group["rules"]}
-    folder = shipped.monitoring_folder()
+    folder = shipped("monitoring")
     theirs = {rule["alert"]: rule for group in read(folder, "alert_rules.yml")["groups"] for rule in group["rules"]}
     changed = {name for name in theirs if ours[name] != theirs[name]}
     assert changed == {"LogPatternMatched"}

@@ -1,55 +1,13 @@
-"""systemd through `systemctl`: the state of a unit, and the five things to do with one."""
+"""systemd: over D-Bus, else through `systemctl`, and what we may not do once more through `sudo -n`."""
 
-import os
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
-from bridge.actions.base import Output, StepContext, StepError
-from bridge.actions.host.children import BASE_ENV, run_program
-
-
-class Manager(StrEnum):
-    """Which systemd: the machine's, or that of the bridge's own user."""
-
-    SYSTEM = "system"
-    USER = "user"
-
-
-class Verb(StrEnum):
-    """What to do with a unit."""
-
-    RESTART = "restart"
-    START = "start"
-    STOP = "stop"
-    RELOAD = "reload"
-    RESET_FAILED = "reset-failed"
-
-
-@dataclass(frozen=True)
-class UnitState:
-    """What `systemctl show` says of a unit; the words are systemd's."""
-
-    load: str
-    active: str
-    sub: str
-    result: str
-    kind: str
-    """`Type=` of a service: `simple`, `notify`, `oneshot` …"""
-    invocation: str
-    """Another one with each start."""
-    control_group: str
-    names: frozenset[str]
-
-    def __str__(self) -> str:
-        result = f", result {self.result}" if self.result not in ("", "success") else ""
-        return f"{self.active} ({self.sub}{result})"
-
-
-_PROPERTIES = "LoadState,ActiveState,SubState,Result,Type,InvocationID,ControlGroup,Names"
-_FORBIDDEN = ("access denied", "authentication required", "not permitted", "permission denied")
+from bridge.actions.base import StepContext
+from bridge.actions.host.systemctl import Systemctl
+from bridge.actions.host.systemd_bus import NoBusError, SystemdBus
+from bridge.actions.host.units import Manager, NotAllowedError, UnitState, Verb
 
 
 @dataclass(frozen=True)
@@ -65,65 +23,43 @@ class Systemd:
         Raises:
             StepError: systemd cannot be asked.
         """
-        code, text = self._call(["show", f"--property={_PROPERTIES}", "--", unit])
-        if code:
-            raise StepError(f"systemd cannot be asked: {_one_line(text)}", exit_code=code)
-        said: Mapping[str, str] = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-        return UnitState(
-            load=said.get("LoadState", ""),
-            active=said.get("ActiveState", ""),
-            sub=said.get("SubState", ""),
-            result=said.get("Result", ""),
-            kind=said.get("Type", ""),
-            invocation=said.get("InvocationID", ""),
-            control_group=said.get("ControlGroup", ""),
-            names=frozenset(said.get("Names", "").split()),
-        )
+        try:
+            return SystemdBus(self.context, self.manager).state(unit)
+        except NoBusError:
+            return Systemctl(self.context, self.manager).state(unit)
 
-    def do(self, verb: Verb, unit: str) -> tuple[int, str]:
-        """Do it, wait for systemd's job to end and return the exit code and the last line of what was said.
-
-        What we are not allowed to do is tried once more through `sudo -n`, where there is one.
+    def do(self, verb: Verb, unit: str) -> None:
+        """Do it, and wait for systemd's job to end.
 
         Raises:
-            StepError: nobody lets us; or the step's time is up.
+            NotAllowedError: nobody lets us.
+            UnitError: it failed, and what systemd says.
+            StepError: systemd cannot be asked, or the step's time is up.
         """
-        code, text = self._call([verb, "--", unit])
-        if code and _is_forbidden(text):
-            if self.manager is Manager.SYSTEM and shutil.which("sudo"):
-                code, text = self._call([verb, "--", unit], before=["sudo", "-n"])
-                self.context.output.say("asked through sudo -n")
-            if code and (_is_forbidden(text) or "sudo:" in text):
-                raise StepError(
-                    f"we are not allowed to {verb} {unit}: a polkit rule such as deploy/ holds, or root, is needed",
-                    exit_code=code,
-                )
-        return code, _one_line(text)
+        try:
+            self._do(verb, unit)
+        except NotAllowedError as refused:
+            try:
+                self._with_sudo(verb, unit)
+            except NotAllowedError:
+                raise NotAllowedError(
+                    f"we are not allowed to {verb} {unit} ({refused}): the polkit rule that `remedy polkit` writes,"
+                    " or root, is needed",
+                    exit_code=refused.exit_code,
+                ) from None
 
-    def _call(self, arguments: list[str], before: list[str] | None = None) -> tuple[int, str]:
-        said = Output()
-        program = shutil.which("systemctl", path=BASE_ENV["PATH"])
-        if program is None:
-            raise StepError("there is no systemctl on this machine")
-        options = [f"--{self.manager}", "--no-ask-password", "--no-pager"]
-        code = run_program([*(before or []), program, *options, *arguments], self.context, output=said, env=self._env())
-        text = said.text()
-        if code:
-            self.context.output.say(text.strip())
-        return code, text
+    def _do(self, verb: Verb, unit: str) -> None:
+        try:
+            SystemdBus(self.context, self.manager).do(verb, unit)
+        except NoBusError as why:
+            self.context.output.say(f"not asked over D-Bus, but with systemctl: {why}")
+            Systemctl(self.context, self.manager).do(verb, unit)
 
-    def _env(self) -> dict[str, str]:
-        asked = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS") if self.manager is Manager.USER else ()
-        return {**BASE_ENV, "LC_ALL": "C.UTF-8", **{name: os.environ[name] for name in asked if name in os.environ}}
-
-
-def _is_forbidden(text: str) -> bool:
-    return any(sign in text.lower() for sign in _FORBIDDEN)
-
-
-def _one_line(text: str) -> str:
-    lines = [line for line in text.strip().splitlines() if line.strip()]
-    return lines[0] if lines else "it says nothing"
+    def _with_sudo(self, verb: Verb, unit: str) -> None:
+        if self.manager is not Manager.SYSTEM or shutil.which("sudo") is None:
+            raise NotAllowedError("there is no other way")
+        Systemctl(self.context, self.manager).do(verb, unit, with_sudo=True)
+        self.context.output.say("asked through sudo -n")
 
 
 def own_units(cgroup: str | None = None) -> frozenset[str]:

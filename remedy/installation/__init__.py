@@ -1,0 +1,1 @@
+"""Services for systemd, confined to what their configuration lets them touch."""
