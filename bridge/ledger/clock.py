@@ -1,5 +1,6 @@
 """What becomes of the ledger's times when the machine's clock is set: no hold may end early, nor last longer."""
 
+import contextlib
 from typing import Any
 
 from sqlalchemy import Column, Connection, delete, func, insert, or_, select, update
@@ -29,8 +30,10 @@ def remember(connection: Connection, boot: str, monotonic: float, wall: float) -
 
 def jumped(connection: Connection, boot: str, monotonic: float, wall: float) -> float | None:
     """Return by how much the time of day has jumped since `remember`; None: the machine was started since."""
-    match (connection.scalar(select(meta.c.value).where(meta.c.key == _KEY)) or "").split(" "):
-        case [name, before, wall_before] if boot and name == boot:
+    noted = connection.scalar(select(meta.c.value).where(meta.c.key == _KEY)) or ""
+    with contextlib.suppress(ValueError):
+        name, before, wall_before = noted.split(" ")
+        if boot and name == boot:
             return (wall - float(wall_before)) - (monotonic - float(before))
     return None
 
