@@ -17,7 +17,7 @@ PACKAGES = ("bridge", "exporters", "remedy")
 EXTRAS = ("hyperscan", "dbus_fast", "apprise", "psycopg", "redis", "docker", "procrastinate")
 CHANGES = ("append", "add", "update", "setdefault", "extend", "insert", "pop", "popitem", "remove", "discard", "clear")
 MAX_LINES = 300
-NAMED_BY_OTHERS = ("bridge.actions.host.systemd: Manager",)  # org.freedesktop.systemd1.Manager
+NAMED_BY_OTHERS = ("bridge.actions.host.units: Manager",)  # org.freedesktop.systemd1.Manager
 
 
 @dataclass(frozen=True)

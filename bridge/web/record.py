@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint, Response, g, jsonify, request
 from werkzeug.exceptions import BadRequest, NotFound
 
+from bridge.actions.base import StepError
 from bridge.core import Bridge
 from bridge.ledger import pages
 
@@ -29,6 +30,10 @@ def record_blueprint(bridge: Bridge) -> Blueprint:
             found = pages.run(connection, run_id)
         if found is None:
             raise NotFound(f"there is no run {run_id}")
+        try:
+            found["backups"] = [entry.shown() for entry in bridge.backups.listed(run_id)]
+        except StepError as error:
+            found["backups"], found["backups_unreadable"] = [], str(error)
         if not g.may_see_output:
             for step in found["steps"]:
                 step["output"] = None

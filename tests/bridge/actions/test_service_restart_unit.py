@@ -31,14 +31,21 @@ def manager() -> Iterator[UserManager]:
         for unit, text in UNITS.items():
             manager.write(unit, text)
         manager.call("mask", "masked.service")
+        manager.call("start", "dbus.socket", "dbus.service")
         yield manager
 
 
-@pytest.fixture
-def context(manager: UserManager, make_context: MakeContext, monkeypatch: pytest.MonkeyPatch) -> StepContext:
-    for name, value in manager.env.items():
+@pytest.fixture(params=["D-Bus", "systemctl"])
+def context(
+    manager: UserManager, make_context: MakeContext, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[StepContext]:
+    """Ask over the bus; and again where there is no bus, so that systemctl is asked."""
+    bus = manager.home / "run" / ("bus" if request.param == "D-Bus" else "no-bus")
+    for name, value in {**manager.env, "DBUS_SESSION_BUS_ADDRESS": f"unix:path={bus}"}.items():
         monkeypatch.setenv(name, value)
-    return make_context(ALLOW)
+    context = make_context(ALLOW)
+    yield context
+    assert ("not asked over D-Bus" in context.output.text()) <= (request.param == "systemctl")
 
 
 def act(unit: str, **keys: object) -> ServiceRestart:
@@ -82,6 +89,7 @@ def test_each_failure_has_its_name(
 
 
 def test_start_limit_hit(manager: UserManager, context: StepContext) -> None:
+    manager.call("reset-failed")
     for _ in range(2):
         act("often.service").run(context)
     with pytest.raises(StepError, match=r"start-limit-hit.*reset-failed often\.service"):
@@ -101,6 +109,7 @@ def test_one_that_never_comes_up_ends_with_the_step(
 
 def test_nobody_to_ask(make_context: MakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/nonexistent")
+    monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
     with pytest.raises(StepError, match="systemd cannot be asked"):
         act("good.service").run(make_context(ALLOW))
 
