@@ -1,22 +1,27 @@
 """What waits to be written, handed over in groups: whoever comes beside others shares their commit."""
 
 import threading
+import time
 from typing import Generic, TypeVar
 
 Work = TypeVar("Work")
-_PAUSE_SECONDS = 0.002
+_LONGEST_SECONDS = 0.01
+_PAUSES = 5
+"""A group is closed sooner where nobody has joined it in so much of that time."""
 
 
 class Gathering(Generic[Work]):
     """One thread takes groups of what many put in.
 
     Where several share a commit they come back together too, one after the other, a little after it: a group begun with
-    the first of them would be of one, and leave the others to the next. So a group waits for as many as the last had.
+    the first of them would be of one, and leave the others to the next. So a group waits, a few milliseconds at most,
+    for as many as the last one had and came meanwhile.
     """
 
-    def __init__(self, largest: int, pause: float = _PAUSE_SECONDS) -> None:
-        """Take the size that no group exceeds, and for how long nobody may come before a smaller group is closed."""
-        self._largest, self._pause, self._wanted = largest, pause, 1
+    def __init__(self, largest: int, longest: float = _LONGEST_SECONDS) -> None:
+        """Take the size that no group exceeds, and how many seconds one may wait for more."""
+        self._largest, self._longest = largest, longest
+        self._last, self._wanted = 0, 0
         self._waiting: list[Work] = []
         self._changed = threading.Condition()
         self._closed = False
@@ -34,10 +39,11 @@ class Gathering(Generic[Work]):
     def take(self) -> list[Work]:
         """Wait for a group and return it, in the order of coming; empty: it is closed, and all is taken."""
         with self._changed:
+            self._wanted = min(self._last + len(self._waiting), self._largest)
             self._changed.wait_for(lambda: self._waiting or self._closed)
             self._gather()
             group, self._waiting = self._waiting[: self._largest], self._waiting[self._largest :]
-            self._wanted = max(1, len(group))
+            self._last = len(group)
             return group
 
     def __len__(self) -> int:
@@ -51,7 +57,7 @@ class Gathering(Generic[Work]):
             return not before
 
     def _gather(self) -> None:
-        before = 0
-        while before < len(self._waiting) < self._wanted and not self._closed:
+        before, end = 0, time.monotonic() + self._longest
+        while before < len(self._waiting) < self._wanted and not self._closed and time.monotonic() < end:
             before = len(self._waiting)
-            self._changed.wait(self._pause)
+            self._changed.wait(self._longest / _PAUSES)

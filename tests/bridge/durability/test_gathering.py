@@ -19,17 +19,18 @@ def test_what_waits_is_one_group_as_large_as_a_group_may_be():
 
 
 def test_who_comes_a_little_later_is_waited_for_where_as_many_came_before():
-    gathering, groups = Gathering(10, pause=10), []
+    gathering, groups = Gathering(10, longest=50), []
     gathering.put(1)
     gathering.put(2)
     assert gathering.take() == [1, 2]
     gathering.put(3)
     reader = threading.Thread(target=lambda: groups.append(gathering.take()))
     reader.start()
-    reader.join(0.05)
-    gathering.put(4)
+    for number in (4, 5):
+        reader.join(0.05)
+        gathering.put(number)
     reader.join()
-    assert groups == [[3, 4]]
+    assert groups == [[3, 4, 5]], "two had come before, and the third meanwhile"
 
 
 def test_a_group_does_not_wait_for_ever_for_as_many_as_the_last_one_had():
