@@ -12,10 +12,11 @@ from bridge.decision.facts import Candidate, Episode, Pause, Standing
 from bridge.decision.gates import Case, Decision, Verdict
 from bridge.decision.intake import Intake
 from bridge.escalation import levels as escalation
-from bridge.ledger import controls, decisions, episodes, runs
+from bridge.ledger import controls, decisions, episodes, journal, runs
 from bridge.ledger.decisions import Entry
 from bridge.ledger.episodes import EpisodeState
 from bridge.ledger.histories import Histories
+from bridge.ledger.journal import StepBegin
 from bridge.ledger.runs import Outcome, Run, RunState
 from bridge.policy.remediation import Policy, Remediation
 
@@ -31,6 +32,7 @@ class Work(Enum):
     """What is to be done for a run now."""
 
     ATTEMPT = auto()
+    """It has been journalled, with its first step."""
     DRY_RUN = auto()
     SETTLE = auto()
     """Its alert has gone while it waited: see whether that counts as fixed."""
@@ -43,20 +45,17 @@ class Due:
     held: list[Candidate]
     waiting: list[Run]
     returning: list[tuple[Episode, float | None]]
-    opened: list[Episode]
-    """Every open episode, in a round that sweeps; else none."""
 
     @classmethod
-    def read(cls, connection: Connection, now: float, *, sweep: bool) -> "Due":
+    def read(cls, connection: Connection, now: float) -> "Due":
         """Read it from the ledger."""
-        opened = episodes.in_state(connection, EpisodeState.OPEN) if sweep else []
         returning = episodes.in_state(connection, EpisodeState.RETURNING)
-        return cls(decisions.due(connection, now), runs.due(connection, now), returning, [e for e, _ in opened])
+        return cls(decisions.due(connection, now), runs.due(connection, now), returning)
 
     def episodes(self) -> list[Episode]:
         """Return each episode that must be asked about, once."""
         found = [candidate.episode for candidate in self.held] + [run.episode for run in self.waiting]
-        found += [episode for episode, _ in self.returning] + self.opened
+        found += [episode for episode, _ in self.returning]
         return list({episode.fingerprint: episode for episode in found}.values())
 
 
@@ -68,9 +67,11 @@ class Round:
     policy: Policy
     standings: Mapping[str, Standing]
     now: float
+    token: str
+    """Names the process that starts the steps."""
     pause: Pause | None = None
     """A pause that is not in the ledger: the PAUSE file."""
-    jobs: list[tuple[Work, Run]] = field(default_factory=list)
+    jobs: list[tuple[Work, Run, Remediation]] = field(default_factory=list)
     intake: Intake = field(init=False)
     _entries: list[Entry] = field(default_factory=list)
     """Verdicts that are written down together, at the end or before an episode closes."""
@@ -101,6 +102,7 @@ class Round:
             if candidate.decision_id in held and candidate.episode.id not in self.intake.closed:
                 self._held(candidate, histories)
         self._write()
+        self._begin()
         if histories.free_slots > 0:
             decisions.wake_some(self.connection, Verdict.LIMITED, self.now, max(_WOKEN, 2 * histories.free_slots))
         return self
@@ -124,19 +126,19 @@ class Round:
 
     def _start(self, candidate: Candidate, remediation: Remediation, decision: Decision, histories: Histories) -> None:
         match decision.verdict:
-            case Verdict.RUN | Verdict.DRY_RUN:
-                slot = decision.verdict is Verdict.RUN
-                run = runs.create(self.connection, candidate, RunState.QUEUED, decision.reason, self.now, slot=slot)
-                self.jobs.append((Work.ATTEMPT if slot else Work.DRY_RUN, run))
-                if slot:
-                    histories.slot(run.id, run.remediation, run.host, first=True)
+            case Verdict.RUN:
+                run = runs.create(self.connection, candidate, RunState.RUNNING, decision.reason, self.now)
+                self.jobs.append((Work.ATTEMPT, run, remediation))
+                histories.slot(run.id, run.remediation, run.host, first=True)
+                self._record(candidate, decision, run.id)
+            case Verdict.DRY_RUN:
+                run = runs.create(self.connection, candidate, RunState.QUEUED, decision.reason, self.now)
+                self.jobs.append((Work.DRY_RUN, run, remediation))
                 self._record(candidate, decision, run.id)
             case Verdict.AWAITING_APPROVAL:
                 until = self.now + remediation.approve_within.total_seconds()
                 state = RunState.AWAITING_APPROVAL
-                run = runs.create(
-                    self.connection, candidate, state, decision.reason, self.now, slot=False, due_at=until
-                )
+                run = runs.create(self.connection, candidate, state, decision.reason, self.now, due_at=until)
                 self._record(candidate, Decision(decision.verdict, decision.reason, until), run.id)
             case _:
                 self._record(candidate, decision)
@@ -169,7 +171,7 @@ class Round:
         case = self._case(candidate, remediation, histories, run)
         if run.attempts and (case.standing.gone or not run.episode_open):
             runs.change(self.connection, run.id, state=RunState.VERIFYING, due_at=None)
-            self.jobs.append((Work.SETTLE, run))
+            self.jobs.append((Work.SETTLE, run, remediation))
             return
         if not run.episode_open:
             self._end(run, Outcome.CANCELLED, RESOLVED_REASON)
@@ -179,13 +181,11 @@ class Round:
             decision = by_hand.now_or_never(case, decision)
         match decision.verdict:
             case Verdict.RUN:
-                slot = {} if run.attempts else {"slot_at": self.now}
-                runs.change(self.connection, run.id, state=RunState.QUEUED, due_at=None, **slot)
                 histories.slot(run.id, run.remediation, run.host, first=not run.attempts)
-                self.jobs.append((Work.ATTEMPT, run))
+                self.jobs.append((Work.ATTEMPT, runs.begin(self.connection, run, self.now), remediation))
             case Verdict.DRY_RUN:
                 runs.change(self.connection, run.id, state=RunState.QUEUED, due_at=None)
-                self.jobs.append((Work.DRY_RUN, run))
+                self.jobs.append((Work.DRY_RUN, run, remediation))
             case _ if decision.due is None:
                 self._end(run, Outcome.CANCELLED, decision.reason)
             case _:
@@ -232,6 +232,15 @@ class Round:
             self.standings.get(candidate.episode.fingerprint, Standing()),
             self.now,
             by_hand=run is not None or candidate.episode.by_hand,
+        )
+
+    def _begin(self) -> None:
+        """Journal attempts and their first steps with what led to them: one commit less before the first step."""
+        begun = [(run, remediation) for work, run, remediation in self.jobs if work is Work.ATTEMPT]
+        journal.begin_attempts(self.connection, [(run.id, run.attempts) for run, _ in begun], self.now)
+        journal.begin_steps(
+            self.connection,
+            [StepBegin(run.id, run.attempts, 0, r.steps[0].action, self.token, self.now) for run, r in begun],
         )
 
     def _end(self, run: Run, outcome: Outcome, reason: str) -> bool:

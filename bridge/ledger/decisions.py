@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, bindparam, insert, select, update
 from bridge.decision.facts import Candidate
 from bridge.decision.gates import Decision, Verdict
 from bridge.ledger.episodes import EpisodeState, episode
-from bridge.ledger.schema import CURRENT, UNCLOSED, AnyRow, decisions, episodes, runs
+from bridge.ledger.schema import CURRENT, AnyRow, decisions, episodes, runs
 
 PENDING = "pending"
 """A row that waits for its first decision; it is due at once, and no page shows it."""
@@ -145,11 +145,11 @@ def finish(connection: Connection, episode_id: int, verdict: Verdict, reason: st
     return [(row.remediation, str(verdict)) for row in rows]
 
 
-def wake(connection: Connection, verdicts: Iterable[Verdict], now: float, host: str | None = None) -> None:
-    """Make what is held due now, retries too, because the reason may have ended (on one host, or for all)."""
+def wake(connection: Connection, verdicts: Iterable[Verdict], now: float, hosts: Sequence[str] | None = None) -> None:
+    """Make what is held due now, retries too, because the reason may have ended (on some hosts, or for all)."""
     which = [decisions.c.due_at > now, decisions.c.decision.in_(list(verdicts))]
-    if host is not None:
-        which.append(decisions.c.host == host)
+    if hosts is not None:
+        which.append(decisions.c.host.in_(hosts))
     _wake(connection, select(decisions.c.id, decisions.c.run_id).where(*which), now)
 
 
@@ -165,11 +165,14 @@ def _wake(connection: Connection, held: Any, now: float) -> None:
     _execute(connection, _RUN_DUE, [{"which": row.run_id, "now": now} for row in rows if row.run_id is not None])
 
 
-def long_open(connection: Connection, since: float) -> list[AnyRow]:
-    """Return (decision with its episode) for what has been open since then or longer and has a remediation."""
+def with_episodes(connection: Connection, episode_ids: Sequence[int]) -> list[AnyRow]:
+    """Return (current decision with its episode) for those of these episodes that are open and have a remediation."""
     query = select(decisions, episodes).join(episodes, episodes.c.id == decisions.c.episode_id)
-    old = (UNCLOSED, episodes.c.state == EpisodeState.OPEN, episodes.c.received_at <= since)
-    return list(connection.execute(query.where(*old, CURRENT, decisions.c.remediation != "")))
+    mine = query.where(CURRENT, decisions.c.remediation != "", episodes.c.state == EpisodeState.OPEN)
+    found: list[AnyRow] = []
+    for start in range(0, len(episode_ids), _BATCH):
+        found += connection.execute(mine.where(decisions.c.episode_id.in_(episode_ids[start : start + _BATCH])))
+    return found
 
 
 def _execute(connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> None:

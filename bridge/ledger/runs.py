@@ -1,18 +1,17 @@
-"""Runs, their attempts and the step journal: each step is on disk before it starts and after it has ended."""
+"""Runs: one remediation at work on one episode. Their attempts and steps are in the journal."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from bridge.actions.base import StepOutcome
 from bridge.decision.facts import Candidate, Episode
 from bridge.decision.gates import Verdict
 from bridge.ledger import decisions
 from bridge.ledger.episodes import EpisodeState, episode
-from bridge.ledger.schema import UNENDED, AnyRow, attempts, episodes, runs, steps
+from bridge.ledger.schema import UNENDED, AnyRow, episodes, runs
 
 _CHUNK = 500
 _FOR_ONE_SLOT = 4
@@ -56,16 +55,17 @@ class Run:
     episode: Episode
     episode_open: bool
     reason: str = ""
+    started_at: float | None = None
+    """When its first step was journalled."""
 
 
 @dataclass(frozen=True)
-class StepEnd:
-    """How one step ended."""
+class End:
+    """How one run ended."""
 
-    outcome: StepOutcome
+    run_id: int
+    outcome: Outcome
     reason: str
-    exit_code: int | None = None
-    output: str = ""
 
 
 def create(
@@ -75,16 +75,27 @@ def create(
     reason: str,
     now: float,
     *,
-    slot: bool,
     due_at: float | None = None,
 ) -> Run:
-    """Insert a run; one that has its slot counts for the limits and keeps its host busy from now on."""
-    place = {"remediation": candidate.remediation, "host": candidate.host, "target": candidate.target}
-    fresh = {"state": state, "reason": reason, "attempts": 0, "created_at": now, "slot_at": now if slot else None}
-    fresh["due_at"] = due_at
-    result = connection.execute(insert(runs).values(episode_id=candidate.episode.id, **place, **fresh))
-    (id_,) = result.inserted_primary_key or (0,)
-    return Run(id_, candidate.remediation, candidate.host, candidate.target, state, 0, candidate.episode, True)
+    """Insert a run. One that is `running` has its slot and its first attempt: from now on it counts for the limits."""
+    started = now if state is RunState.RUNNING else None
+    attempts = int(started is not None)
+    row = {
+        "episode_id": candidate.episode.id,
+        "remediation": candidate.remediation,
+        "host": candidate.host,
+        "target": candidate.target,
+        "state": state,
+        "reason": reason,
+        "attempts": attempts,
+        "created_at": now,
+        "slot_at": started,
+        "started_at": started,
+        "due_at": due_at,
+    }
+    (id_,) = connection.execute(_NEW, row).inserted_primary_key or (0,)
+    place = (candidate.remediation, candidate.host, candidate.target)
+    return Run(id_, *place, state, attempts, candidate.episode, episode_open=True, started_at=started)
 
 
 def unended(connection: Connection) -> list[Run]:
@@ -93,11 +104,19 @@ def unended(connection: Connection) -> list[Run]:
     return [_run(row) for row in connection.execute(query)]
 
 
-def put_back(connection: Connection, run_id: int, now: float) -> None:
-    """Let a run whose attempt has not begun pass the gates again: it gives its slot back where it was the first."""
-    first = (runs.c.id == run_id, runs.c.state == RunState.QUEUED)
-    connection.execute(update(runs).where(*first, runs.c.attempts == 0).values(slot_at=None))
-    connection.execute(update(runs).where(*first).values(state=RunState.WAITING, due_at=now))
+def begin(connection: Connection, run: Run, now: float) -> Run:
+    """Begin the next attempt of a run that waited; with its first it gets its slot."""
+    fresh = {"slot_at": now, "started_at": now} if not run.attempts else {}
+    values = {"state": RunState.RUNNING, "attempts": run.attempts + 1, "due_at": None, **fresh}
+    change(connection, run.id, **values)
+    started = run.started_at if run.attempts else now
+    return replace(run, state=RunState.RUNNING, attempts=run.attempts + 1, started_at=started)
+
+
+def put_back(connection: Connection, run: Run, attempts: int, now: float) -> None:
+    """Let a run with so many attempts behind it pass the gates again; before the first it gives its slot back."""
+    fresh = {"slot_at": None, "started_at": None} if not attempts else {}
+    change(connection, run.id, state=RunState.WAITING, attempts=attempts, due_at=now, **fresh)
 
 
 def due(connection: Connection, now: float) -> list[Run]:
@@ -145,110 +164,62 @@ def approve(connection: Connection, run_id: int, now: float) -> bool:
     return connection.execute(statement).rowcount == 1
 
 
-def has_ended(connection: Connection, run_id: int) -> bool:
-    """Tell whether a run has ended."""
-    return connection.scalar(select(runs.c.state).where(runs.c.id == run_id)) == RunState.ENDED
-
-
-def begin_attempt(connection: Connection, run_id: int, number: int, now: float) -> bool:
-    """Note that an attempt begins; false where the run was ended in the meantime."""
-    statement = (
-        update(runs)
-        .where(runs.c.id == run_id, runs.c.state == RunState.QUEUED)
-        .values(state=RunState.RUNNING, attempts=number, due_at=None)
-    )
-    if connection.execute(statement).rowcount != 1:
-        return False
-    connection.execute(insert(attempts).values(run_id=run_id, number=number, started_at=now))
-    return True
-
-
-def end_attempt(connection: Connection, run_id: int, number: int, verification: str, now: float) -> None:
-    """Note how an attempt ended: what the verification found, or why there was none."""
-    which = (attempts.c.run_id == run_id, attempts.c.number == number)
-    connection.execute(update(attempts).where(*which).values(ended_at=now, verification=verification))
-
-
-def begin_step(
-    connection: Connection, run_id: int, attempt: int, position: int, *, action: str, token: str, now: float
-) -> int:
-    """Journal a step before it starts; `token` names the process that starts it."""
-    keys = {"run_id": run_id, "attempt": attempt, "position": position, "action": action}
-    result = connection.execute(insert(steps).values(token=token, started_at=now, **keys))
-    if position == 0:
-        connection.execute(_FIRST_STEP, {"run": run_id, "now": now})
-    (id_,) = result.inserted_primary_key or (0,)
-    return int(id_)
-
-
-def end_step(connection: Connection, step_id: int, end: StepEnd, now: float) -> None:
-    """Journal a step after it has ended."""
-    values = {"outcome": end.outcome, "reason": end.reason, "exit_code": end.exit_code, "output": end.output}
-    connection.execute(update(steps).where(steps.c.id == step_id).values(ended_at=now, **values))
-
-
-def cut_off(connection: Connection, token: str, reason: str, now: float) -> int:
-    """Journal as interrupted what a process began and has not ended; return how many steps."""
-    mine = (steps.c.ended_at.is_(None), steps.c.token == token)
-    values = {"outcome": StepOutcome.INTERRUPTED, "reason": reason}
-    return connection.execute(update(steps).where(*mine).values(ended_at=now, **values)).rowcount
-
-
-def plan_steps(connection: Connection, run_id: int, plans: Iterable[tuple[str, str]], now: float) -> None:
-    """Write down what the steps of a dry run would do: (action, plan)."""
-    for position, (action, plan) in enumerate(plans):
-        step_id = begin_step(connection, run_id, 0, position, action=action, token="", now=now)
-        end_step(connection, step_id, StepEnd(StepOutcome.PLANNED, plan), now)
-    change(connection, run_id, started_at=None)
-
-
-def steps_of(connection: Connection, run_id: int, attempt: int) -> list[AnyRow]:
-    """Return the journal of one attempt, in order."""
-    query = select(steps).where(steps.c.run_id == run_id, steps.c.attempt == attempt).order_by(steps.c.position)
-    return list(connection.execute(query).all())
-
-
-def started_at(connection: Connection, run_id: int) -> float | None:
-    """Return when a run's first step started."""
-    moment: float | None = connection.scalar(select(runs.c.started_at).where(runs.c.id == run_id))
-    return moment
-
-
-def last_step_end(connection: Connection, run_id: int) -> float | None:
-    """Return when the last step of a run ended: evidence must be newer."""
-    moment: float | None = connection.scalar(select(func.max(steps.c.ended_at)).where(steps.c.run_id == run_id))
-    return moment
-
-
 def change(connection: Connection, run_id: int, **values: Any) -> None:
     """Set columns of a run."""
     connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
 
 
+def verify(connection: Connection, run_ids: Iterable[int]) -> None:
+    """Note that the steps of these are done, and that it is being looked whether they helped."""
+    _execute(connection, _VERIFYING, [{"which": id_} for id_ in run_ids])
+
+
 def end(connection: Connection, run_id: int, outcome: Outcome, reason: str, now: float) -> bool:
     """End a run, and wake what waits for its host or its slot; tell whether it had not ended before."""
-    statement = (
-        update(runs)
-        .where(runs.c.id == run_id, UNENDED)
-        .values(state=RunState.ENDED, outcome=outcome, reason=reason, ended_at=now, due_at=None)
-        .returning(runs.c.host, runs.c.episode_id)
-    )
-    row = connection.execute(statement).first()
-    if row is None:
-        return False
-    connection.execute(_CLOSE_BY_HAND, {"which": row.episode_id, "now": now, "why": f"its run ended: {outcome}"})
-    decisions.wake(connection, [Verdict.TARGET_BUSY], now, host=row.host)
-    free_slot(connection, now)
-    return True
+    return bool(end_all(connection, [End(run_id, outcome, reason)], now))
 
 
-def free_slot(connection: Connection, now: float) -> None:
+def end_all(connection: Connection, ends: Sequence[End], now: float) -> set[int]:
+    """End several runs as `end` does; return the ids of those that had not ended before."""
+    if not ends:
+        return set()
+    query = select(runs.c.id, runs.c.host, runs.c.episode_id)
+    found = {
+        row.id: row for row in connection.execute(query.where(runs.c.id.in_([end.run_id for end in ends]), UNENDED))
+    }
+    ended = [end for end in ends if end.run_id in found]
+    rows = [{"which": e.run_id, "how": e.outcome, "why": e.reason, "now": now} for e in ended]
+    _execute(connection, _END, rows)
+    over = [{"which": found[e.run_id].episode_id, "now": now, "why": f"its run ended: {e.outcome}"} for e in ended]
+    _execute(connection, _CLOSE_BY_HAND, over)
+    if found:
+        decisions.wake(connection, [Verdict.TARGET_BUSY], now, [row.host for row in found.values()])
+        free_slots(connection, now, len(found))
+    return set(found)
+
+
+def free_slots(connection: Connection, now: float, count: int = 1) -> None:
     """Wake a few of those that wait for a slot; the round that looks at them wakes more while slots are left."""
-    decisions.wake_some(connection, Verdict.LIMITED, now, _FOR_ONE_SLOT)
+    decisions.wake_some(connection, Verdict.LIMITED, now, count * _FOR_ONE_SLOT)
 
 
-_FIRST_STEP = (
-    update(runs).where(runs.c.id == bindparam("run"), runs.c.started_at.is_(None)).values(started_at=bindparam("now"))
+def _execute(connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(statement, rows)
+
+
+_NEW = insert(runs)
+_VERIFYING = update(runs).where(runs.c.id == bindparam("which")).values(state=RunState.VERIFYING)
+_END = (
+    update(runs)
+    .where(runs.c.id == bindparam("which"))
+    .values(
+        state=RunState.ENDED,
+        outcome=bindparam("how"),
+        reason=bindparam("why"),
+        ended_at=bindparam("now"),
+        due_at=None,
+    )
 )
 _CLOSE_BY_HAND = (
     update(episodes)
@@ -265,6 +236,7 @@ _RUNS = select(
     runs.c.state.label("run_state"),
     runs.c.attempts,
     runs.c.reason.label("run_reason"),
+    runs.c.started_at,
     runs.c.episode_id,
     episodes.c.state.in_((EpisodeState.OPEN, EpisodeState.BY_HAND)).label("episode_open"),
     episodes.c.state,
@@ -280,4 +252,4 @@ _RUNS = select(
 def _run(row: AnyRow) -> Run:
     state = RunState(row.run_state)
     place = (row.run_id, row.remediation, row.host, row.target)
-    return Run(*place, state, row.attempts, episode(row), row.episode_open, row.run_reason)
+    return Run(*place, state, row.attempts, episode(row), row.episode_open, row.run_reason, row.started_at)

@@ -13,7 +13,7 @@ from bridge.ledger.runs import Run
 from bridge.ledger.store import Ledger, LedgerError
 from bridge.policy.remediation import Policy, Remediation
 from bridge.run.recovery import Recovery
-from bridge.run.runner import Runner
+from bridge.run.runner import Runner, UnwrittenError, Work
 
 _GIVE_UP_SECONDS = 7.0
 """So long may steps take that have been told to give up."""
@@ -40,7 +40,7 @@ class Crew:
         """The policy with which a run under way started: a reload does not change it."""
         self._stranded: queue.SimpleQueue[tuple[int, BaseException]] = queue.SimpleQueue()
 
-    def submit(self, run: Run, remediation: Remediation, work: Callable[[Remediation, Allow], None]) -> None:
+    def submit(self, run: Run, remediation: Remediation, work: Work) -> None:
         """Let a thread do something for a run, with the policy that the run started with."""
         kept = self._kept.setdefault(run.id, (remediation, self._policy().settings.allow))
         self._pool.submit(work, *kept).add_done_callback(lambda future: self._done(run, future))
@@ -69,7 +69,7 @@ class Crew:
     def stop(self, grace: float) -> None:
         """Begin nothing more, let steps go on for `grace` seconds, then have them give up and say so in the journal."""
         self._runner.closing.set()
-        ending = threading.Thread(target=self._pool.shutdown, kwargs={"cancel_futures": True}, daemon=True)
+        ending = threading.Thread(target=self._pool.shutdown, daemon=True)
         ending.start()
         ending.join(grace)
         self._runner.stop.set()
@@ -84,13 +84,16 @@ class Crew:
             return
         policy = self._policy()
         remediation = self._kept[run_id][0] if run_id in self._kept else policy.named(run.remediation)
-        if isinstance(error, LedgerError) or remediation is None:
+        if isinstance(error, UnwrittenError):
+            self._runner.write(error.turn)
+            self.submit(run, error.turn.remediation, error.go_on)
+        elif isinstance(error, LedgerError) or remediation is None:
             self.recovery.take_up(run, policy)
         else:
             self._runner.give_up(run, remediation, f"the bridge made a mistake: {type(error).__name__}: {error}")
 
     def _done(self, run: Run, future: Future[None]) -> None:
-        if future.cancelled() or self._runner.closing.is_set():
+        if self._runner.closing.is_set():
             return
         error = future.exception()
         if error is not None:

@@ -4,7 +4,6 @@ One thread and one transaction decide, so that no two runs can slip past the sam
 """
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 
@@ -15,8 +14,9 @@ from bridge.actions.base import Allow
 from bridge.decision.facts import Pause, Standing
 from bridge.decision.gates import Verdict
 from bridge.decision.pause_file import PauseFile
+from bridge.decision.returning import Returning
 from bridge.decision.round import TWICE_SECONDS, Due, Round, Work
-from bridge.decision.sweep import Sweep
+from bridge.decision.sweep import SWEEP_SECONDS, Sweep
 from bridge.housekeeping import Housekeeping
 from bridge.ledger import decisions, runs
 from bridge.ledger.runs import Run
@@ -26,9 +26,8 @@ from bridge.peers.standing import Ask
 from bridge.policy.remediation import Policy, Remediation
 from bridge.run.crew import Crew
 from bridge.run.runner import Runner
+from bridge.steady import SteadyClock
 
-SWEEP_SECONDS = 30.0
-"""How often every open episode is looked at: has it gone without a word, is it unresolved for too long?"""
 _LONGEST_SLEEP_SECONDS = 5.0
 _MAY_HAVE_ENDED = (Verdict.PAUSED, Verdict.TARGET_BUSY, Verdict.LIMITED)
 """Reasons that may have ended while no bridge was there to see it."""
@@ -46,8 +45,7 @@ class Dispatcher:
         metrics: Metrics,
         *,
         pool: Executor,
-        clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
+        clock: SteadyClock,
     ) -> None:
         """Take what is needed; the threads of `pool` work on the runs, and are ended here."""
         self._ledger, self._policy, self._ask, self._runner = ledger, policy, ask, runner
@@ -56,15 +54,15 @@ class Dispatcher:
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="dispatcher", daemon=True)
         self._crew = Crew(ledger, policy, runner, pool=pool, clock=clock, wake=self.wake)
-        self._housekeeping = Housekeeping(ledger, clock, monotonic)
+        self._housekeeping = Housekeeping(ledger, clock)
         self._pause_file = PauseFile(ledger.path)
         self._pause: Pause | None = None
-        self._gone: dict[int, float] = {}
+        self._sweep = Sweep(ledger, ask)
         self._swept = 0.0
 
     def recover(self) -> int:
         """Take up what the last process left; return how many runs. Called once, before `start`."""
-        self._housekeeping.begin()
+        self._housekeeping.begin(self._policy().memory)
         now = self._clock()
         self._ledger.write(lambda connection: decisions.wake(connection, _MAY_HAVE_ENDED, now))
         return self._crew.recovery.recover(self._policy())
@@ -79,17 +77,23 @@ class Dispatcher:
 
     def round(self) -> float:
         """Look at everything that is due, and return when the next is."""
-        now = self._housekeeping.look_at_clock()
+        self._ledger.mend()
+        if self._housekeeping.look_at_clock(self._policy().memory):
+            self._sweep.forget()
+            self._swept = 0.0
+        now = self._clock()
         self._look_for_pause_file(now)
-        sweep = not 0 <= now - self._swept < SWEEP_SECONDS
         with self._ledger.read() as connection:
-            due = Due.read(connection, now, sweep=sweep)
+            due = Due.read(connection, now)
         if about := due.episodes():
             asked = [episode for episode in about if not episode.by_hand]
             self._decide(due, self._ask(asked) if asked else {})
-        if sweep:
+        if not 0 <= now - self._swept < SWEEP_SECONDS:
+            swept = self._sweep.look(self._policy(), now)
+            self._metrics.count(swept.decided, swept.ended)
             self._housekeeping.forget(self._policy().settings.keep.total_seconds())
             self._crew.forget_ended()
+            self._runner.backups.forget()
             self._swept = now
         self._crew.take_up_stranded()
         with self._ledger.read() as connection:
@@ -118,19 +122,15 @@ class Dispatcher:
     def _decide(self, due: Due, standings: Mapping[str, Standing]) -> None:
         policy, now, pause = self._policy(), self._clock(), self._pause
 
-        def work(connection: Connection) -> tuple[Sweep, Round]:
-            sweep = Sweep(connection, policy, standings, self._gone, now).look(due)
-            return sweep, Round(connection, policy, standings, now, pause).look(due)
+        def work(connection: Connection) -> tuple[Returning, Round]:
+            returning = Returning(connection, policy, standings, now).look(due.returning)
+            return returning, Round(connection, policy, standings, now, self._runner.token, pause).look(due)
 
-        swept, done = self._ledger.write(work)
-        if due.opened:
-            self._gone = swept.found_gone
-        self._metrics.count(swept.intake.receipt.decided, swept.intake.receipt.ended)
+        returned, done = self._ledger.write(work)
+        self._metrics.count(returned.intake.receipt.decided, returned.intake.receipt.ended)
         self._metrics.count(done.decided, done.ended)
-        for job, run in done.jobs:
-            remediation = policy.named(run.remediation)
-            if remediation is not None:
-                self._crew.submit(run, remediation, self._work(job, run))
+        for job, run, remediation in done.jobs:
+            self._crew.submit(run, remediation, self._work(job, run))
 
     def _look_for_pause_file(self, now: float) -> None:
         """Once the file has gone, what it held is looked at."""

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import structlog
 
 from bridge.actions.base import Allow, StepOutcome
-from bridge.ledger import runs
-from bridge.ledger.runs import Outcome, Run, RunState, StepEnd
+from bridge.ledger import journal, runs
+from bridge.ledger.journal import StepBegin, StepEnd
+from bridge.ledger.runs import Outcome, Run, RunState
 from bridge.ledger.schema import AnyRow
 from bridge.ledger.store import Ledger
 from bridge.policy.remediation import Policy, Remediation
@@ -40,35 +41,35 @@ class Recovery:
             reason = f"{run.remediation} is no longer configured"
             self._ledger.write(lambda c: runs.end(c, run.id, Outcome.CANCELLED, reason, self._clock()))
         elif run.state is RunState.QUEUED:
-            self._ledger.write(lambda connection: runs.put_back(connection, run.id, self._clock()))
+            self._ledger.write(lambda connection: runs.put_back(connection, run, run.attempts, self._clock()))
         else:
             self._go_on(run, remediation)
 
     def _go_on(self, run: Run, remediation: Remediation) -> None:
         with self._ledger.read() as connection:
-            journal = runs.steps_of(connection, run.id, run.attempts)
-        cut_off = [row for row in journal if row.ended_at is None or row.outcome == StepOutcome.INTERRUPTED]
-        failed = [row for row in journal if row.outcome not in (None, StepOutcome.SUCCEEDED)]
-        number = run.attempts
+            steps = journal.of_attempt(connection, run.id, run.attempts)
+        cut_off = [row for row in steps if row.ended_at is None or row.outcome == StepOutcome.INTERRUPTED]
+        failed = [row for row in steps if row.outcome not in (None, StepOutcome.SUCCEEDED)]
         if cut_off:
             self._cut_off(run, remediation, cut_off[0])
         elif failed:
             reason = f"the step {failed[0].action} {failed[0].outcome}: {failed[0].reason}"
-            self._runner.not_fixed(run, remediation, number, reason)
-        elif run.state is RunState.VERIFYING or len(journal) >= len(remediation.steps):
-            self._ledger.write(lambda connection: runs.change(connection, run.id, state=RunState.VERIFYING))
-            since = max((row.ended_at for row in journal), default=self._clock())
-            self._submit(run, remediation, lambda r, _allow: self._runner.verify(run, r, number, since))
+            self._runner.not_fixed(run, remediation, reason)
+        elif run.state is RunState.VERIFYING or len(steps) >= len(remediation.steps):
+            self._ledger.write(lambda connection: runs.verify(connection, [run.id]))
+            since = max((row.ended_at for row in steps), default=self._clock())
+            self._submit(run, remediation, lambda r, _allow: self._runner.verify(run, r, since))
         else:
-            first = len(journal)
-            self._submit(run, remediation, lambda r, allow: self._runner.go_on(run, r, allow, number, first))
+            first = len(steps)
+            self._submit(run, remediation, lambda r, allow: self._runner.go_on(run, r, allow, first))
 
     def _cut_off(self, run: Run, remediation: Remediation, row: AnyRow) -> None:
         """A step had started and not ended: only one that is idempotent may run again by itself."""
         reason = f"the step {row.action} was interrupted: the bridge ended while it ran"
         if row.ended_at is None:
-            end = StepEnd(StepOutcome.INTERRUPTED, reason)
-            self._ledger.write(lambda connection: runs.end_step(connection, row.id, end, self._clock()))
+            begin = StepBegin(run.id, row.attempt, row.position, row.action, row.token, row.started_at)
+            ended = (begin, StepEnd(StepOutcome.INTERRUPTED, reason), self._clock())
+            self._ledger.write(lambda connection: journal.end_steps(connection, [ended]))
         step = remediation.steps[row.position] if row.position < len(remediation.steps) else None
         again = step is not None and step.action == row.action and step.kind.idempotent
         self._runner.interrupted(run, remediation, reason, again=again)

@@ -3,7 +3,7 @@
 import functools
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bridge.actions.backups.store import BackupStore
 from bridge.actions.base import (
@@ -19,6 +19,7 @@ from bridge.actions.base import (
 from bridge.ledger.journal import StepEnd
 from bridge.ledger.runs import Run
 from bridge.policy.remediation import Remediation, Step
+from bridge.run.hands import Hands, Task
 from bridge.run.redaction import redact
 
 _GRACE_SECONDS = 5.0
@@ -35,6 +36,7 @@ class Workshop:
     allow: Allow
     backups: BackupStore
     stop: threading.Event
+    hands: Hands = field(default_factory=Hands)
 
     def plan(self, step: Step) -> str:
         """Say in words what a step would do."""
@@ -51,27 +53,23 @@ class Workshop:
         except StepError as error:
             return StepEnd(error.outcome, redact(str(error)))
         context = self._context(action)
-        ends: list[StepEnd] = []
-        work = functools.partial(self._work, action, step.action, context)
-        worker = threading.Thread(target=lambda: ends.append(work()), name="step", daemon=True)
-        worker.start()
-        self._wait(worker, context)
-        if ends:
-            return ends[0]
+        task = self.hands.start(functools.partial(self._work, action, step.action, context))
+        self._wait(task, context)
+        if task.results:
+            return task.results[0]
         if self.stop.is_set():
             reason = f"{step.action} did not give up when the bridge ended; it is left behind"
             return StepEnd(StepOutcome.INTERRUPTED, reason, output=redact(context.output.text()))
         reason = f"{step.action} did not give up when its time was up; it is left behind"
         return StepEnd(StepOutcome.TIMED_OUT, reason, output=redact(context.output.text()))
 
-    def _wait(self, worker: threading.Thread, context: StepContext) -> None:
+    def _wait(self, task: Task[StepEnd], context: StepContext) -> None:
         """Wait until the step ends, or has had its time and a grace, or the bridge ends."""
         last = context.deadline + _GRACE_SECONDS
-        while worker.is_alive() and (left := last - time.monotonic()) > 0:
-            worker.join(min(left, _LOOK_AT_STOP_SECONDS))
+        while (left := last - time.monotonic()) > 0 and not task.wait(min(left, _LOOK_AT_STOP_SECONDS)):
             if self.stop.is_set():
-                last = min(last, time.monotonic() + _GRACE_SECONDS)
-                worker.join(max(0.0, last - time.monotonic()))
+                task.wait(min(left, _GRACE_SECONDS))
+                return
 
     def _prepare(self, step: Step) -> Action:
         try:

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 from bridge.verify.base import Evidence, Finding, Scene, Verification
 
+NOTHING_WANTED = "the remediation says verify: none"
+
 
 class NoVerification(Verification):
     """`none`: the outcome is `unverified`, never `fixed`."""
@@ -16,4 +18,4 @@ class NoVerification(Verification):
     def looks(self, scene: Scene) -> Iterator[Finding]:  # noqa: ARG002
         """Find nothing."""
         while True:
-            yield Finding(Evidence.UNPROVABLE, "the remediation says verify: none")
+            yield Finding(Evidence.UNPROVABLE, NOTHING_WANTED)

@@ -22,6 +22,7 @@ from bridge.peers.observer import NoObserver
 from bridge.policy.remediation import Policy, Step
 from bridge.run.dispatcher import Dispatcher
 from bridge.run.runner import Runner
+from bridge.steady import SteadyClock
 from tests.bridge import world
 from tests.bridge.durability.deferred import Deferred
 
@@ -84,15 +85,22 @@ class MortalLedger(Ledger):
 
     def write(self, work: Any) -> Any:
         """Write, or die."""
+        return self._perhaps(lambda: super(MortalLedger, self).write(work))
+
+    def write_together(self, batch: Any, item: Any) -> Any:
+        """Write together, or die."""
+        return self._perhaps(lambda: super(MortalLedger, self).write_together(batch, item))
+
+    def _perhaps(self, write: Any) -> Any:
         if self.full:
             raise LedgerError("the ledger could not be written: database or disk is full")
         if self.lives is not None:
             self.lives -= 1
             if self.lives < 0:
                 if self.after:
-                    super().write(work)
+                    write()
                 raise Killed
-        return super().write(work)
+        return write()
 
 
 class World:
@@ -102,6 +110,8 @@ class World:
         self.folder, self.hand = folder, Hand()
         self.policy = self._with_recorded_steps(world.policy(configuration, folder / "ledger.db"))
         self.now = self.monotonic = START
+        self.boot = "1"
+        """Which start of the machine it is."""
         self.active: set[str] = set()
         self.silenced: set[str] = set()
         self.answers = True
@@ -112,6 +122,7 @@ class World:
         """Start a process: open the ledger and take up what was left."""
         self.ledger = MortalLedger(f"sqlite:///{self.folder / 'ledger.db'}")
         self.pool = Deferred()
+        self.clock = SteadyClock(lambda: self.now, lambda: self.monotonic, lambda: self.boot)
         metrics = Metrics(CollectorRegistry())
         runner = Runner(
             self.ledger,
@@ -119,7 +130,7 @@ class World:
             metrics,
             token=str(next(self._tokens)),
             backups=BackupStore(self.folder),
-            clock=lambda: self.now,
+            clock=self.clock,
             chance=lambda: 0.0,
         )
         self.dispatcher = Dispatcher(
@@ -129,8 +140,7 @@ class World:
             runner,
             metrics,
             pool=self.pool,
-            clock=lambda: self.now,
-            monotonic=lambda: self.monotonic,
+            clock=self.clock,
         )
         self.dispatcher.recover()
 
@@ -162,7 +172,7 @@ class World:
     def notify(self, *alerts: dict[str, Any]) -> Receipt:
         """Send a notification; once this returns it is acknowledged."""
         taken = parse_notification(world.notification(*alerts))
-        return self.ledger.write(lambda c: Intake(c, self.policy, self.now).take(taken))
+        return self.ledger.write(lambda c: Intake(c, self.policy, self.clock()).take(taken))
 
     def fire(self, labels: Mapping[str, str], starts_at: float) -> Receipt:
         """An alert fires, and Alertmanager knows it."""
@@ -174,6 +184,11 @@ class World:
         self.active.discard(fingerprint(labels))
         ends = world.when(self.now)
         return self.notify(world.alert(labels, status="resolved", starts_at=starts_at, endsAt=ends))
+
+    def adopt(self, policy: Policy) -> Receipt:
+        """Reload with another configuration."""
+        self.policy = policy
+        return self.ledger.write(lambda c: Intake(c, policy, self.clock()).decide_again())
 
     def round(self) -> None:
         """Decide once."""

@@ -135,18 +135,30 @@ def test_a_dry_run_that_a_crash_interrupted_stays_one(world):
     assert (world.hand.touches, world.rows(runs)[0].outcome) == ([], "dry_run")
 
 
-def test_what_was_queued_at_a_crash_is_asked_about_again(world):
+def test_what_was_about_to_begin_at_a_crash_is_told_and_not_run(world):
+    """Its first step was journalled: nobody can tell any more whether it began."""
     world.fire(labels(), world.now)
     world.round()
+    world.end()
+    world.begin()
+    world.settle(2)
+    assert (world.hand.touches, world.rows(runs)[0].outcome) == ([], "interrupted")
+    assert told(world) == ["after_attempts:3"]
+
+
+def test_what_was_about_to_begin_when_the_bridge_ended_is_asked_about_again(world):
+    world.fire(labels(), world.now)
+    world.round()
+    world.dispatcher.stop(0)
+    world.work()
     world.end()
     world.silenced.add(fingerprint(labels()))
     world.begin()
     world.settle(2)
     assert (world.hand.touches, world.verdicts()) == ([], {"web-1": Verdict.SILENCED})
-    world.silenced.clear()
-    world.advance(6)
-    world.settle(2)
-    assert len(world.hand.touches) == 1
+    run = world.rows(runs)[0]
+    assert (run.state, run.attempts, run.started_at, run.slot_at) == ("waiting", 0, None, None)
+    assert not world.rows(steps)
 
 
 def test_a_pause_file_beside_the_ledger_holds_everything_while_it_is_there(world):
