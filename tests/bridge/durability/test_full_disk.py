@@ -124,6 +124,8 @@ def test_whoever_fills_the_disk_and_goes_on_does_not_get_the_reserve(tmp_path: P
         finally:
             over.set()
             thief.join()
+        given = 16 * MIB - reserve(disk)
+        assert (disk.seen / "thief").stat().st_size < given / 2
 
 
 def test_when_the_reserve_is_used_up_it_refuses_says_why_and_goes_on_by_itself(tmp_path: Path) -> None:
