@@ -1,5 +1,6 @@
 """The bridge as a service over HTTP: what `remedy.web.serve` starts, reloads and stops."""
 
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -28,14 +29,22 @@ _LONGEST_SOCKET = 107
 class BridgeService:
     """One bridge and its HTTP side, for one configuration file."""
 
-    def __init__(self, file: Path, *, insecure: bool = False, observer: Observer | None = None) -> None:
-        """Read the configuration; `observer` stands in for its Prometheus.
+    def __init__(
+        self,
+        file: Path,
+        *,
+        insecure: bool = False,
+        observer: Observer | None = None,
+        load: Callable[[], Policy] | None = None,
+    ) -> None:
+        """Read the configuration; `observer` stands in for its Prometheus, `load` for reading the file as it is.
 
         Raises:
             ConfigError: it is wrong.
         """
         self._file, self._insecure = file, insecure
-        policy = load_policy(file, insecure=insecure)
+        self._load = load or (lambda: load_policy(file, insecure=insecure))
+        policy = self._load()
         registry = CollectorRegistry()
         self.bridge = Bridge(policy, registry, observer=observer)
         access = access_of(policy, insecure=insecure)
@@ -72,7 +81,7 @@ class BridgeService:
 
     def _adopt(self) -> None:
         try:
-            policy = load_policy(self._file, insecure=self._insecure)
+            policy = self._load()
             access = access_of(policy, insecure=self._insecure)
             headers = _web_config(policy, insecure=self._insecure).headers
             listen_of(policy, insecure=self._insecure)

@@ -1,52 +1,83 @@
 """`remedy run`: exporter and bridge in one process, where there is no Prometheus."""
 
+import os
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from bridge.logs import configure_logs
-from bridge.policy.loading import load_policy
-from bridge.service import access_of, listen_of
-from exporters.config import read_config
-from remedy.config.durations import parse_duration
-from remedy.config.files import ConfigKind, kind_of
-from remedy.runner.service import RunFiles, RunService
-from remedy.web.serve import serve
+from bridge.service import access_of, listen_of, make_folder, socket_of
+from remedy.runner.cycles import Rhythm
+from remedy.runner.record import Counts
+from remedy.runner.service import RunService, run_to_the_end
+from remedy.runner.task import Files, Task
+from remedy.web.serve import Listen, serve
+
+_USUAL = Path("error_patterns.json")
+_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
-@click.option("--config", "files", multiple=True, type=click.Path(path_type=Path), required=True, help="Both files.")
-@click.option("--continuous", is_flag=True, required=True, help="Go on until SIGTERM.")
-@click.option("--every", default="1s", show_default=True, help="How often the rules are evaluated.")
+@click.option("--once", is_flag=True, help="One cycle, to the end of what it starts. The default.")
+@click.option("--continuous", is_flag=True, help="Iterations until SIGTERM, or --iterations.")
+@click.option("--loop-count", type=click.IntRange(1), default=15, show_default=True, help="Cycles of an iteration.")
+@click.option("--wait-minutes", type=click.FloatRange(0), default=5, show_default=True, help="After an iteration.")
+@click.option("--iterations", type=click.IntRange(1), help="End after so many.")
+@click.option("--config", "files", multiple=True, type=_FILE, help=f"One file or two; else {_USUAL} here.")
+@click.option(
+    "--base-dir", type=click.Path(path_type=Path), help="Below it relative paths lie; else FILE's grandparent."
+)
+@click.option("--log-file", type=_FILE, help="Else ../logs/auto_fix.log beside error_patterns.json.")
+@click.option("--json", "as_json", is_flag=True, help="Print each iteration's counts as a line of JSON.")
 @click.option("--insecure-config", is_flag=True, help="Accept files that others may write (containers).")
-def command(files: tuple[Path, ...], *, continuous: bool, every: str, insecure_config: bool) -> None:
-    """Check, decide and fix in one process, without Prometheus and Alertmanager.
+def command(
+    *,
+    once: bool,
+    continuous: bool,
+    loop_count: int,
+    wait_minutes: float,
+    iterations: int | None,
+    files: tuple[Path, ...],
+    base_dir: Path | None,
+    log_file: Path | None,
+    as_json: bool,
+    insecure_config: bool,
+) -> None:
+    """Check, decide and fix in one process, without Prometheus.
 
-    The alerts, the gates, the ledger and the HTTP interface are those of `remedy bridge`. There are no silences here:
-    to hold fixes, pause the bridge.
+    It takes error_patterns.json, the file of the daemon that it replaces, as it is; a remediation.yml beside it, or
+    named as well, says what may be touched. Or it takes an exporter.yml and a remediation.yml. Alerts, gates, ledger
+    and actions are those of `remedy bridge`.
 
-    Example: remedy run --continuous --config exporter.yml --config remediation.yml
+    Without --continuous it does one cycle (over the last 1,000 lines of each log the first time) and ends when what
+    it started is verified or has failed once: exit 0 if nothing is wrong any more, 1 if something is left, 2 for wrong
+    use. Open retries stay in the ledger for the next call.
+
+    Example: remedy run --continuous --config scripts/error_patterns.json
     """
-    del continuous
-    try:
-        seconds = parse_duration(every).total_seconds()
-    except ValueError as wrong:
-        raise click.BadParameter(str(wrong), param_hint="--every") from None
-    exporter_file, remediation_file = _told_apart(files)
-    exporter = read_config(exporter_file)
-    policy = load_policy(remediation_file, insecure=insecure_config)
-    access_of(policy, insecure=insecure_config)
-    listen = listen_of(policy, insecure=insecure_config)
-    policy.ledger_file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)  # the local socket is made there
-    configure_logs()
-    click.echo(f"remedy run: http://{policy.settings.web.listen}/", err=True)
-    run_files = RunFiles(exporter, remediation_file, insecure=insecure_config)
-    serve(lambda: RunService(run_files, every=seconds), listen)
+    if once and (continuous or iterations):
+        raise click.UsageError("--once is one cycle: it does not go with --continuous and --iterations")
+    task_files = Files(files or (_USUAL,), base_dir, log_file, dict(os.environ), insecure_config)
+    task = task_files.read()
+    make_folder(task.policy, task.file)
+
+    def told(counts: Counts) -> None:
+        click.echo(counts.as_json() if as_json else f"iteration {counts.iteration}: {counts}")
+
+    rhythm = Rhythm(cycles=loop_count, wait_seconds=wait_minutes * 60, iterations=iterations)
+    if not continuous:
+        rhythm = Rhythm(cycles=1 if iterations is None else loop_count, iterations=iterations or 1)
+    if rhythm.iterations is not None:
+        sys.exit(run_to_the_end(task, replace(rhythm, wait_seconds=wait_minutes * 60), told))
+    serve(lambda: RunService(task_files.read, rhythm, told), _listen(task, insecure=insecure_config))
 
 
-def _told_apart(files: tuple[Path, ...]) -> tuple[Path, Path]:
-    """Return exporter.yml and remediation.yml, in whichever order they come."""
-    kinds = {kind_of(file): file for file in files}
-    if len(files) != len(ConfigKind) or len(kinds) != len(ConfigKind):
-        raise click.UsageError("two files are needed: --config exporter.yml --config remediation.yml")
-    return kinds[ConfigKind.EXPORTER], kinds[ConfigKind.REMEDIATION]
+def _listen(task: Task, *, insecure: bool) -> Listen:
+    """Say where it answers: the daemon listened nowhere, so without `web:` there is the local socket alone."""
+    access_of(task.policy, insecure=insecure)
+    listen = listen_of(task.policy, insecure=insecure)
+    if not task.serves_http:
+        return replace(listen, bind=(f"unix:{socket_of(task.policy)}",), tls=None)
+    click.echo(f"remedy run: http://{task.policy.settings.web.listen}/", err=True)
+    return listen

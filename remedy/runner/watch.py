@@ -27,12 +27,18 @@ class Watch:
         self._grown: dict[tuple[str, str], float] = {}
         self._counts = self._counted(self._collect())
 
-    def look(self) -> Notification | None:
-        """Evaluate the rules; return what changed, as a notification."""
+    def look(self, *, begin: bool = True) -> Notification | None:
+        """Evaluate the rules; return what changed, as a notification.
+
+        Without `begin` nothing begins: what is new stays for a look that lets it; what has begun goes on or ends.
+        """
         now, samples = self._clock(), self._collect()
         counts = self._counted(samples)
-        self._grown |= {key: now for key, count in counts.items() if count > self._counts.get(key, 0)}
-        self._counts = counts
+        grown = {key for key, count in counts.items() if count > self._counts.get(key, 0)}
+        if not begin:
+            grown &= self._watched()
+        self._grown |= dict.fromkeys(grown, now)
+        self._counts |= {key: count for key, count in counts.items() if begin or key in grown}
         reading = Reading(samples, now, self._grown)
         found = {
             fingerprint(labels): (name, labels)
@@ -41,6 +47,7 @@ class Watch:
         }
         with self._lock:
             before = self._active
+            found = found if begin else {key: each for key, each in found.items() if key in before}
             self._active = {
                 key: (name, labels, before[key][2] if key in before else now) for key, (name, labels) in found.items()
             }
@@ -73,6 +80,10 @@ class Watch:
     def query(self, expression: str) -> list[Sample]:
         """Refuse: PromQL needs a Prometheus."""
         raise NobodyToAskError(f"there is no Prometheus to ask {expression!r}")
+
+    def _watched(self) -> set[tuple[str, str]]:
+        """Return (pattern, source) of what is active now."""
+        return {(labels["pattern"], labels["source"]) for _, labels, _ in self._active.values() if "pattern" in labels}
 
     def _collect(self) -> list[Scraped]:
         return [sample for family in self._registry.collect() for sample in family.samples]

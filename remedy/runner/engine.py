@@ -1,0 +1,146 @@
+"""Exporter, rules and bridge in one process: what a cycle finds goes into the bridge, one alert after the other."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from bridge.core import Bridge, NotReadyError
+from bridge.decision.payload import Alert, Notification
+from bridge.ledger import progress
+from bridge.ledger.store import LedgerError
+from exporters.config import ExporterConfig
+from exporters.exporter import Exporter
+from exporters.health import Overall, overall
+from exporters.logs.redaction import shown
+from remedy.runner.takeover import ended_meanwhile
+from remedy.runner.watch import Watch
+
+_KEEP_SECONDS = 1.0
+"""How often it is looked whether what fires has ended."""
+_POLL_SECONDS = 0.05
+_READ_SECONDS, _CHECK_SECONDS = 5.0, 30.0
+"""So long at most the first cycle waits for the logs to be read, and for every check to have run."""
+_TELL_SECONDS = 15.0
+
+
+class Engine:
+    """What finds, and what fixes; the cycles drive it."""
+
+    def __init__(self, exporter: Exporter, watch: Watch, bridge: Bridge) -> None:
+        """Take the parts; `watch` is the bridge's observer."""
+        self.exporter, self.watch, self.bridge = exporter, watch, bridge
+        self.stopping = threading.Event()
+        self._found: list[Alert] = []
+        self._looking = threading.Lock()
+        self._thread = threading.Thread(target=self._keep, name="keep", daemon=True)
+        self._log = structlog.get_logger("run")
+
+    def start(self, start_bridge: Callable[[], None]) -> None:
+        """Begin: look at the logs first, then let the bridge take up what was left, knowing what fires by now.
+
+        Raises:
+            ConfigError: `start_bridge` does.
+        """
+        self.exporter.start()
+        self._wait(self._has_read, _READ_SECONDS)
+        self._found = self._look(begin=True)
+        start_bridge()
+
+    def ready(self) -> list[Alert]:
+        """Wait until the bridge can take alerts and every check has run; return what fires already."""
+        self._wait(lambda: self.bridge.ready, None)
+        if not self.stopping.is_set():
+            self._end_what_is_over()
+            self._thread.start()
+            self._wait(self._has_checked, _CHECK_SECONDS)
+        return _firing(self._found)
+
+    def detect(self) -> list[Alert]:
+        """Look for what is new; return it."""
+        found = self._look(begin=True)
+        self._tell([alert for alert in found if alert.status == "resolved"])
+        return _firing(found)
+
+    def give(self, alert: Alert) -> None:
+        """Give the bridge an alert, and wait until it has decided and whatever it does at first is done.
+
+        So no two of the first attempts are under way at the same time, as it was with the daemon.
+        """
+        self._tell([alert])
+        self._wait(lambda: not self._busy(verifying=False), None)
+
+    def settle(self) -> None:
+        """Wait until every run is verified or waits for a further attempt, and people are told."""
+        self._wait(lambda: not self._busy(verifying=True), None)
+        self._wait(self._told, _TELL_SECONDS)
+
+    def adopt(self, exporter: ExporterConfig) -> None:
+        """Go on with another configuration of the exporter."""
+        self.exporter.adopt(exporter)
+
+    def latest(self, pattern: str) -> dict[str, str]:
+        """Return the newest matching line of a pattern by source, without what may be a secret."""
+        return {source: shown(lines[-1]) for source, lines in self.exporter.counts.latest(pattern).items() if lines}
+
+    def health(self) -> Overall:
+        """Return how the checks stand together."""
+        return overall(self.exporter.standings())
+
+    def stop(self) -> None:
+        """End what finds; whoever started the bridge ends it."""
+        self.stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self.exporter.stop()
+
+    def _look(self, *, begin: bool) -> list[Alert]:
+        with self._looking:
+            notification = self.watch.look(begin=begin)
+        return [] if notification is None else list(notification.alerts)
+
+    def _keep(self) -> None:
+        """Between the cycles: end what has ended, so that a fix can be proven."""
+        while not self.stopping.wait(_KEEP_SECONDS):
+            self._tell(self._look(begin=False))
+
+    def _tell(self, alerts: list[Alert]) -> None:
+        if not alerts:
+            return
+        try:
+            self.bridge.receive(Notification("", "run", "", 0, alerts))
+        except (NotReadyError, LedgerError) as error:
+            self._log.error("a notification could not be made durable", reason=str(error))
+
+    def _end_what_is_over(self) -> None:
+        with self.bridge.ledger.read() as connection:
+            left = progress.standing(connection)
+        self._tell(ended_meanwhile(left, self.watch))
+
+    def _has_read(self) -> bool:
+        return not sum(sample.value for sample in self.watch.series("log_source_lag_bytes", {}))
+
+    def _has_checked(self) -> bool:
+        return all(standing.last for standing in self.exporter.standings().values())
+
+    def _busy(self, *, verifying: bool) -> bool:
+        with self.bridge.ledger.read() as connection:
+            return progress.undecided(connection, self.bridge.now()) or progress.at_work(
+                connection, verifying=verifying
+            )
+
+    def _told(self) -> bool:
+        with self.bridge.ledger.read() as connection:
+            return not progress.untold(connection, self.bridge.now())
+
+    def _wait(self, done: Callable[[], bool], seconds: float | None) -> None:
+        until = None if seconds is None else time.monotonic() + seconds
+        while not self.stopping.is_set() and not done():
+            if until is not None and time.monotonic() >= until:
+                return
+            self.stopping.wait(_POLL_SECONDS)
+
+
+def _firing(alerts: list[Alert]) -> list[Alert]:
+    return [alert for alert in alerts if alert.status == "firing"]
