@@ -1,19 +1,20 @@
 """Episodes: at most one that is not closed for each fingerprint.
 
-`open`: it fires. `returning`: a `firing` came for what was closed, and whether it is stale is being asked. `by_hand`: no
-alert, somebody asked for a run. `closed`.
+`open`: it fires. `returning`: a `firing` came for what was closed, and whether it is stale is being asked. `by_hand`:
+no alert, somebody asked for a run. `closed`.
 """
 
 from collections.abc import Sequence
 from enum import StrEnum
 
-from sqlalchemy import Connection, and_, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
 
 from bridge.decision.facts import Episode
 from bridge.decision.payload import Alert
 from bridge.ledger.schema import UNCLOSED, AnyRow, episodes
 
 _CHUNK = 500
+_TIMES = (episodes.c.starts_at, episodes.c.received_at, episodes.c.notified_at)
 BY_HAND = "by hand: "
 """The sender of an episode that somebody asked for begins so; who that was follows."""
 
@@ -27,15 +28,15 @@ class EpisodeState(StrEnum):
     CLOSED = "closed"
 
 
+_OPEN = (UNCLOSED, episodes.c.state == EpisodeState.OPEN)
+
+
 def unclosed(connection: Connection, fingerprints: Sequence[str]) -> dict[str, AnyRow]:
     """Return the episodes of these fingerprints that are not closed."""
     found = {}
     for start in range(0, len(fingerprints), _CHUNK):
-        chunk = fingerprints[start : start + _CHUNK]
-        query = select(episodes.c.id, episodes.c.fingerprint, episodes.c.state).where(
-            episodes.c.fingerprint.in_(chunk), UNCLOSED
-        )
-        found.update({row.fingerprint: row for row in connection.execute(query)})
+        chunk = {"fingerprints": fingerprints[start : start + _CHUNK]}
+        found.update({row.fingerprint: row for row in connection.execute(_UNCLOSED, chunk)})
     return found
 
 
@@ -43,13 +44,8 @@ def last_ends(connection: Connection, fingerprints: Sequence[str]) -> dict[str, 
     """Return, for each fingerprint that has a closed episode, the sender's time at which the latest one ended."""
     found: dict[str, float] = {}
     for start in range(0, len(fingerprints), _CHUNK):
-        chunk = fingerprints[start : start + _CHUNK]
-        query = (
-            select(episodes.c.fingerprint, episodes.c.ends_at, episodes.c.starts_at)
-            .where(episodes.c.fingerprint.in_(chunk), episodes.c.state == EpisodeState.CLOSED)
-            .order_by(episodes.c.id)
-        )
-        for row in connection.execute(query):
+        chunk = {"fingerprints": fingerprints[start : start + _CHUNK]}
+        for row in connection.execute(_CLOSED, chunk):
             found[row.fingerprint] = row.ends_at if row.ends_at is not None else row.starts_at
     return found
 
@@ -72,10 +68,9 @@ def add(connection: Connection, alerts: Sequence[tuple[Alert, EpisodeState]], se
         }
         for alert, state in alerts
     ]
-    connection.execute(insert(episodes), rows)
-    ids = unclosed(connection, [alert.identity for alert, _ in alerts])  # one question; RETURNING would be one a row
+    ids = {row.fingerprint: row.id for row in connection.execute(_ADD, rows)}
     return [
-        Episode(ids[alert.identity].id, alert.identity, alert.labels, alert.annotations, alert.starts_at, now, now)
+        Episode(ids[alert.identity], alert.identity, alert.labels, alert.annotations, alert.starts_at, now, now)
         for alert, _ in alerts
     ]
 
@@ -100,8 +95,7 @@ def add_by_hand(connection: Connection, episode: Episode, who: str) -> int:
 def notified(connection: Connection, ids: Sequence[int], now: float) -> None:
     """Note that these were notified again."""
     for start in range(0, len(ids), _CHUNK):
-        which = episodes.c.id.in_(ids[start : start + _CHUNK])
-        connection.execute(update(episodes).where(which).values(notified_at=now))
+        connection.execute(_NOTIFIED, {"ids": ids[start : start + _CHUNK], "now": now})
 
 
 def close(connection: Connection, id_: int, ends_at: float | None, now: float, reason: str) -> bool:
@@ -130,6 +124,25 @@ def in_state(connection: Connection, state: EpisodeState) -> list[tuple[Episode,
     return [(episode(row), row.seen_active_at) for row in connection.execute(query)]
 
 
+def watched(connection: Connection, limit: int | None = None) -> list[Episode]:
+    """Return the open episodes as far as one asks others about them: without their annotations."""
+    query = select(episodes.c.id, episodes.c.fingerprint, episodes.c.labels, *_TIMES).where(*_OPEN)
+    return [
+        Episode(row.id, row.fingerprint, row.labels, {}, *row[3:]) for row in connection.execute(query.limit(limit))
+    ]
+
+
+def reached(connection: Connection, received: float, after: float | None) -> set[int]:
+    """Return the open episodes that were received until then; `after`: only those that were not before that.
+
+    One that was returning may have opened when it was old already, so it is found always.
+    """
+    query = select(episodes.c.id).where(*_OPEN, episodes.c.received_at <= received)
+    if after is not None:
+        query = query.where(or_(episodes.c.received_at > after, episodes.c.seen_active_at.is_not(None)))
+    return set(connection.scalars(query))
+
+
 def episode(row: AnyRow) -> Episode:
     """Make an episode from a row that holds its columns."""
     return Episode(
@@ -142,3 +155,17 @@ def episode(row: AnyRow) -> Episode:
         row.notified_at,
         by_hand=row._mapping[episodes.c.state] == EpisodeState.BY_HAND,
     )
+
+
+_OF_THESE = episodes.c.fingerprint.in_(bindparam("fingerprints", expanding=True))
+_UNCLOSED = select(episodes.c.id, episodes.c.fingerprint, episodes.c.state).where(_OF_THESE, UNCLOSED)
+_CLOSED = (
+    select(episodes.c.fingerprint, episodes.c.ends_at, episodes.c.starts_at)
+    .where(_OF_THESE, episodes.c.state == EpisodeState.CLOSED)
+    .order_by(episodes.c.id)
+)
+_ADD = insert(episodes).returning(episodes.c.id, episodes.c.fingerprint)
+_NOTIFIED = (
+    update(episodes).where(episodes.c.id.in_(bindparam("ids", expanding=True))).values(notified_at=bindparam("now"))
+)
+"""Made once: to build a statement takes longer than SQLite takes to carry it out."""
