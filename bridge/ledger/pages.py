@@ -99,6 +99,22 @@ def episode_page(connection: Connection, *, limit: int = MOST, after: int | None
     ]
 
 
+def escalation_page(connection: Connection, *, limit: int = MOST, after: int | None = None) -> list[dict[str, Any]]:
+    """Return messages to people, whether they were delivered yet or not."""
+    return [
+        {
+            "id": row.id,
+            "at": _when(row.at),
+            "remediation": row.remediation or None,
+            "level": row.level,
+            "notifier": row.notifier,
+            "title": row.title,
+            "state": row.state,
+        }
+        for row in connection.execute(_page(select(escalations), escalations, limit, after, None))
+    ]
+
+
 def pauses(connection: Connection, now: float) -> list[dict[str, Any]]:
     """Return what is paused now; `remediation` None is everything."""
     query = select(pauses_).where(or_(pauses_.c.until.is_(None), pauses_.c.until > now)).order_by(pauses_.c.at)

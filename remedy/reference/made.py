@@ -15,7 +15,8 @@ from exporters.checks.base import Check
 from exporters.config import _File as ExporterFile
 from remedy.cli import cli
 from remedy.reference import pages
-from remedy.reference.schemas import exporter_schema, remediation_schema
+from remedy.reference.schemas import exporter_schema, rehearsal_schema, remediation_schema
+from remedy.rehearsal.keys import RehearsalFile
 
 _EDITORS = "Editors complete and check it with [its schema](../schemas/{0}): put `# yaml-language-server: $schema=PATH`"
 
@@ -35,6 +36,12 @@ def made() -> dict[str, str]:
             ExporterFile,
             f"""Every key of the exporter's file. [The guide](../configuration.md) shows them at work.
             {_EDITORS.format("exporter.schema.json")} into its first line.""",
+        ),
+        "reference/tests.md": pages.of_file(
+            "Tests of remediation.yml",
+            RehearsalFile,
+            f"""Every key of a file for `remedy test`. [The guide](../testing.md) shows them at work.
+            {_EDITORS.format("remediation_test.schema.json")} into its first line.""",
         ),
         "reference/actions.md": pages.of_kinds(
             "Actions",
@@ -62,6 +69,7 @@ def made() -> dict[str, str]:
         ),
         "reference/commands.md": pages.of_commands(cli),
         "schemas/remediation.schema.json": _json(remediation_schema()),
+        "schemas/remediation_test.schema.json": _json(rehearsal_schema()),
         "schemas/exporter.schema.json": _json(exporter_schema()),
     }
     return {name: _tidy(text) for name, text in files.items()}

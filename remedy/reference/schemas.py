@@ -17,6 +17,7 @@ from exporters import checks
 from exporters.checks.base import Check
 from exporters.config import _File as ExporterFile
 from remedy.config import kinds
+from remedy.rehearsal.keys import RehearsalFile
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TEMPLATE = {"type": "string", "pattern": r"\{\{"}
@@ -37,6 +38,11 @@ def remediation_schema() -> Schema:
     tellers = [_named(kind, name, definitions) for name, kind in _kinds(notifiers, Notifier)]
     schema["properties"]["notifiers"]["additionalProperties"] = {"oneOf": tellers}
     return schema
+
+
+def rehearsal_schema() -> Schema:
+    """Return the schema of a file for `remedy test`."""
+    return _of(RehearsalFile, "remediation_test.yml")
 
 
 def exporter_schema() -> Schema:
