@@ -53,4 +53,4 @@ def resume(connection: Connection, remediation: str, now: float) -> bool:
 def reset_breaker(connection: Connection, remediation: str | None, now: float) -> list[str]:
     """Close one breaker, or all, and look at what they held; return the names of those that were open."""
     decisions.wake(connection, [Verdict.BREAKER_OPEN], now)
-    return controls.reset_breaker(connection, remediation)
+    return controls.reset_breaker(connection, remediation, now)

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, delete, func, insert, or_, select
 
 from bridge.ledger.runs import RunState
-from bridge.ledger.schema import breakers, pauses, runs
+from bridge.ledger.schema import breaker_resets, breakers, pauses, runs
 from bridge.metrics import State
 
 
@@ -26,11 +26,14 @@ def open_breaker(connection: Connection, remediation: str, reason: str, now: flo
     return True
 
 
-def reset_breaker(connection: Connection, remediation: str | None) -> list[str]:
-    """Close one breaker, or all of them; return the names of those that were open."""
+def reset_breaker(connection: Connection, remediation: str | None, now: float) -> list[str]:
+    """Close one breaker, or all of them, and let their windows begin anew; return the names of those that were open."""
     which = [] if remediation is None else [breakers.c.remediation == remediation]
     names = list(connection.scalars(select(breakers.c.remediation).where(*which)))
     connection.execute(delete(breakers).where(*which))
+    connection.execute(delete(breaker_resets).where(breaker_resets.c.remediation.in_(names)))
+    if names:
+        connection.execute(insert(breaker_resets), [{"remediation": name, "at": now} for name in names])
     return names
 
 

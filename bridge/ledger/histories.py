@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, or_, select
+from sqlalchemy import Connection, bindparam, exists, func, or_, select
 
 from bridge.decision.facts import Candidate, History, Pause
 from bridge.decision.gates import HOUR
-from bridge.ledger.schema import UNENDED, breakers, decisions, episodes, pauses, runs
+from bridge.ledger.schema import UNENDED, breaker_resets, breakers, decisions, episodes, pauses, runs
 from bridge.policy.config import Limits
 from bridge.policy.remediation import Remediation
 
@@ -30,13 +30,15 @@ class Histories:
         """Read what matters for these candidates; `pause` is one that is not in the ledger."""
         self._connection, self._limits, self._now = connection, limits, now
         self._pauses = _pauses(connection, now) | ({"": pause} if pause else {})
-        self._breakers = {row.remediation: row.reason for row in connection.execute(select(breakers))}
-        self._busy: dict[str, dict[int, bool]] = {}
-        """Runs that have a slot, by host; whether they are at work."""
-        query = select(runs.c.id, runs.c.host, runs.c.state).where(UNENDED, runs.c.slot_at.is_not(None))
-        for row in connection.execute(query):
-            self._busy.setdefault(row.host, {})[row.id] = row.state in AT_WORK
-        self._in_hour = connection.scalar(select(func.count()).where(runs.c.slot_at > now - HOUR)) or 0
+        self._breakers = {row.remediation: row.reason for row in connection.execute(_BREAKERS)}
+        self._busy: dict[str, set[int]] = {}
+        """Runs that have a slot, by host."""
+        self._at_work: set[int] = set()
+        for row in connection.execute(_BUSY):
+            self._busy.setdefault(row.host, set()).add(row.id)
+            if row.state in AT_WORK:
+                self._at_work.add(row.id)
+        self._in_hour = connection.scalar(_IN_HOUR, {"since": now - HOUR}) or 0
         self._touched = self._hosts({remediation.name for _, remediation in asked})
         self._ends = self._last_ends(asked)
         self._returns = self._earlier(asked)
@@ -51,7 +53,7 @@ class Histories:
             pause=self._pauses.get("") or self._pauses.get(remediation.name),
             busy_with=min(busy, default=None),
             last_end=self._ends.get((remediation.name, candidate.target)),
-            running=sum(at_work for runs_ in self._busy.values() for id_, at_work in runs_.items() if id_ != run),
+            running=len(self._at_work) - (run in self._at_work),
             runs_in_hour=self._in_hour,
             other_hosts=len(touched - {candidate.host}),
             host_touched=candidate.host in touched,
@@ -62,25 +64,25 @@ class Histories:
 
     def slot(self, run_id: int, remediation: str, host: str, *, first: bool) -> None:
         """Note that a run has got a slot in this round; `first`: for its first attempt."""
-        self._busy.setdefault(host, {})[run_id] = True
+        self._busy.setdefault(host, set()).add(run_id)
+        self._at_work.add(run_id)
         self._touched.setdefault(remediation, set()).add(host)
         self._in_hour += first
 
     @property
     def free_slots(self) -> int:
         """How many more runs may be started now."""
-        at_work = sum(sum(runs_.values()) for runs_ in self._busy.values())
-        return min(self._limits.concurrent - at_work, self._limits.runs_per_hour - self._in_hour)
+        return min(self._limits.concurrent - len(self._at_work), self._limits.runs_per_hour - self._in_hour)
 
     def tripped(self, remediation: str, reason: str) -> None:
         """Note that a breaker has opened in this round."""
         self._breakers[remediation] = reason
 
     def _hosts(self, names: Iterable[str]) -> dict[str, set[str]]:
+        """Return the hosts that each remediation touched within the window; a reset lets the window begin anew."""
         found: dict[str, set[str]] = {name: set() for name in names}
         since = self._now - self._limits.targets.window.total_seconds()
-        query = select(runs.c.remediation, runs.c.host).where(runs.c.slot_at > since).distinct()
-        for row in self._connection.execute(query):
+        for row in self._connection.execute(_TOUCHED, {"since": since}):
             found.setdefault(row.remediation, set()).add(row.host)
         return found
 
@@ -91,32 +93,52 @@ class Histories:
         found = {}
         for name, wanted in targets.items():
             for chunk in _chunks(sorted(wanted)):
-                query = (
-                    select(runs.c.target, func.max(runs.c.ended_at))
-                    .where(runs.c.remediation == name, runs.c.target.in_(chunk), runs.c.started_at.is_not(None))
-                    .group_by(runs.c.target)
-                )
-                found.update({(name, target): end for target, end in self._connection.execute(query) if end})
+                which = {"name": name, "targets": chunk}
+                found.update({(name, target): end for target, end in self._connection.execute(_ENDS, which) if end})
         return found
 
     def _earlier(self, asked: Sequence[tuple[Candidate, Remediation]]) -> dict[str, list[tuple[int, float]]]:
         """Return (episode, receipt) of what was decided on before, by fingerprint; what was stale is none of it."""
         longest = max((r.flapping.within.total_seconds() for _, r in asked), default=0.0)
         found: dict[str, list[tuple[int, float]]] = {}
-        decided = exists().where(decisions.c.episode_id == episodes.c.id, decisions.c.remediation != "")
         for chunk in _chunks(sorted({candidate.episode.fingerprint for candidate, _ in asked})):
-            query = select(episodes.c.fingerprint, episodes.c.id, episodes.c.received_at).where(
-                episodes.c.fingerprint.in_(chunk), episodes.c.received_at > self._now - longest, decided
-            )
-            for row in self._connection.execute(query):
+            for row in self._connection.execute(_EARLIER, {"fingerprints": chunk, "since": self._now - longest}):
                 found.setdefault(row.fingerprint, []).append((row.id, row.received_at))
         return found
 
 
 def _pauses(connection: Connection, now: float) -> dict[str, Pause]:
-    query = select(pauses).where(or_(pauses.c.until.is_(None), pauses.c.until > now))
-    return {row.remediation: Pause(row.remediation, row.reason, row.until) for row in connection.execute(query)}
+    rows = connection.execute(_PAUSES, {"now": now})
+    return {row.remediation: Pause(row.remediation, row.reason, row.until) for row in rows}
 
 
 def _chunks(values: list[Any]) -> Iterable[list[Any]]:
     return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
+
+
+_PAUSES = select(pauses).where(or_(pauses.c.until.is_(None), pauses.c.until > bindparam("now")))
+_BREAKERS = select(breakers)
+_BUSY = select(runs.c.id, runs.c.host, runs.c.state).where(UNENDED, runs.c.slot_at.is_not(None))
+_IN_HOUR = select(func.count()).select_from(runs).where(runs.c.slot_at > bindparam("since"))
+_TOUCHED = (
+    select(runs.c.remediation, runs.c.host)
+    .select_from(runs.outerjoin(breaker_resets, breaker_resets.c.remediation == runs.c.remediation))
+    .where(runs.c.slot_at > bindparam("since"), runs.c.slot_at > func.coalesce(breaker_resets.c.at, 0.0))
+    .distinct()
+)
+_ENDS = (
+    select(runs.c.target, func.max(runs.c.ended_at))
+    .where(
+        runs.c.remediation == bindparam("name"),
+        runs.c.target.in_(bindparam("targets", expanding=True)),
+        runs.c.started_at.is_not(None),
+    )
+    .group_by(runs.c.target)
+)
+_DECIDED = exists().where(decisions.c.episode_id == episodes.c.id, decisions.c.remediation != "")
+_EARLIER = select(episodes.c.fingerprint, episodes.c.id, episodes.c.received_at).where(
+    episodes.c.fingerprint.in_(bindparam("fingerprints", expanding=True)),
+    episodes.c.received_at > bindparam("since"),
+    _DECIDED,
+)
+"""Made once: to build a statement takes longer than SQLite takes to carry it out."""

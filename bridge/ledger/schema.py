@@ -148,6 +148,14 @@ breakers = Table(
     Column("at", Float, nullable=False),
 )
 
+breaker_resets = Table(
+    "breaker_resets",
+    METADATA,
+    Column("remediation", String, primary_key=True),
+    Column("at", Float, nullable=False),
+)
+"""When a person reset a breaker last: what was touched before that does not count for it any more."""
+
 escalations = Table(
     "escalations",
     METADATA,

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from bridge.decision import operators
 from bridge.decision.gates import Verdict
 from bridge.decision.payload import fingerprint
 from bridge.ledger import controls
@@ -70,6 +71,7 @@ class AnyHistory(RuleBasedStateMachine):
         self.sent: list[tuple[dict[str, str], float]] = []
         self.seen = 0
         self.begun: dict[int, float] = {}
+        self.resets: dict[str, float] = {}
 
     @rule(labels=some_alert, acted_on=st.booleans())
     def fires(self, labels, acted_on) -> None:
@@ -138,11 +140,12 @@ class AnyHistory(RuleBasedStateMachine):
 
     @rule()
     def reset_breaker(self) -> None:
-        def work(connection):
-            controls.reset_breaker(connection, None)
-            decisions_.wake(connection, [Verdict.BREAKER_OPEN], self.world.now)
-
-        self.world.write(work)
+        """A person has looked: what was touched before counts no more."""
+        self.world.advance(0.01)
+        now = self.world.now
+        for name in self.world.write(lambda c: operators.reset_breaker(c, None, now)):
+            self.resets[name] = now
+        self.world.advance(0.01)
 
     @rule()
     def approve_all(self) -> None:
@@ -227,7 +230,9 @@ class AnyHistory(RuleBasedStateMachine):
         ends = self.world.rows(runs, runs.c.started_at.is_not(None))
         touched = {touch.run for touch in self.world.hand.touches}
         for name in ("down", "slow"):
-            begun = [(r.slot_at, r.host) for r in ends if r.remediation == name and r.id in touched]
+            reset = self.resets.get(name, 0)
+            mine = [r for r in ends if r.remediation == name and r.id in touched]
+            begun = [(r.slot_at, r.host) for r in mine if r.slot_at > reset]
             for moment, _ in begun:
                 hosts = {host for at, host in begun if 0 <= moment - at < WINDOW}
                 assert len(hosts) <= HOSTS, f"{hosts} within {WINDOW} s"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bridge.decision import operators
 from bridge.decision.gates import Verdict
 from bridge.decision.payload import fingerprint
 from bridge.ledger import runs as runs_
@@ -291,3 +292,19 @@ def test_an_old_record_is_forgotten_and_a_young_one_kept(world):
     kept = world.rows(episodes)
     assert [row.id for row in kept] == [2]
     assert {row.run_id for row in world.rows(steps)} == {row.id for row in world.rows(runs)} == {2}
+
+
+@pytest.mark.parametrize(
+    "world", [("", "limits: {concurrent: 9, runs_per_hour: 100, targets: {max: 2, window: 10m}}")], indirect=True
+)
+def test_a_breaker_that_was_reset_counts_anew(world):
+    for host in range(6):
+        world.fire(labels(f"web-{host}"), world.now)
+    touched = []
+    for _ in range(3):
+        world.settle(2)
+        touched.append(len(world.hand.touches))
+        world.advance(1)
+        world.write(lambda c: operators.reset_breaker(c, "down", world.now))
+        world.advance(1)
+    assert touched == [2, 4, 6]
