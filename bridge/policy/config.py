@@ -1,5 +1,6 @@
 """The keys of remediation.yml, with their defaults. What a remediation becomes once it is checked is in `policy`."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -107,8 +108,16 @@ class EscalationLevel(Keys):
 
     def model_post_init(self, _context: object) -> None:
         """See that the level says when, once."""
-        when = (self.after_attempts, self.unresolved_for, self.flapping, self.data_loss)
-        if sum(each is not None for each in when) != 1:
+        self.say_when({name: value for name, value in self if value is not None})
+
+    @staticmethod
+    def say_when(keys: Mapping[str, object]) -> None:
+        """See that a level says when, once.
+
+        Raises:
+            ValueError: it does not.
+        """
+        if len(keys.keys() & {"after_attempts", "unresolved_for", "flapping", "data_loss"}) != 1:
             raise ValueError("a level takes exactly one of after_attempts, unresolved_for, flapping and data_loss")
 
 

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from bridge import notifiers, verify
-from bridge.actions.host.programs import unsafe_program
 from bridge.notifiers.base import Notifier
-from bridge.policy import templates
-from bridge.policy.config import Defaults, Peer, RemediationKeys, Settings, stricter
+from bridge.policy import private_tmp, section_check, templates
+from bridge.policy.built_in import RESTORE, built_in
+from bridge.policy.config import Defaults, RemediationKeys, Settings, stricter
 from bridge.policy.matchers import Matcher, parse_matcher
 from bridge.policy.remediation import DEFAULT_HOST, Policy, Remediation
 from bridge.policy.salvage import salvage
@@ -69,12 +69,11 @@ class _Checker:
         keys = {**self.data, "remediations": []}
         settings, wrong = self._right_part(Settings, keys, (), {"notifiers": {"any": {"kind": "log"}}})
         self._allowed(settings)
-        for i, peer in enumerate(settings.alertmanagers):
-            self._peer(peer, ("alertmanagers", i))
-        if settings.prometheus:
-            self._peer(settings.prometheus, ("prometheus",))
+        self._say_all(section_check.programs(self.data.get("allow"), ("allow",)))
+        self._say_all(section_check.peers(self.data.get("alertmanagers"), ("alertmanagers",)))
+        self._say_all(section_check.peer(self.data.get("prometheus") or {}, ("prometheus",)))
         tellers = {name: self._notifier(dict(keys), ("notifiers", name)) for name, keys in settings.notifiers.items()}
-        self._levels(settings.defaults, ("defaults",))
+        self._levels(self.data.get("defaults"), ("defaults",))
         steps = StepCheck(self.document, None if "allow" in wrong else settings.allow, self.found)
         remediations = [
             self._remediation(entry, settings, steps, ("remediations", i)) for i, entry in enumerate(entries or ())
@@ -82,10 +81,15 @@ class _Checker:
         self._names([entry.get("name") if isinstance(entry, dict) else None for entry in entries or ()])
         if self.found:
             raise ConfigError(self.found)
-        return Policy(settings, tuple(remediations), {name: one for name, one in tellers.items() if one is not None})
+        told = {name: one for name, one in tellers.items() if one is not None}
+        return Policy(settings, tuple(remediations), told, built_in(settings))
 
     def _say(self, path: KeyPath, message: str) -> None:
         self.found.append(self.document.problem(path, message))
+
+    def _say_all(self, problems: section_check.Found) -> None:
+        for path, message in problems:
+            self._say(path, message)
 
     def _model(self, model: type[Kind], data: Any, path: KeyPath) -> Kind | None:
         try:
@@ -106,18 +110,12 @@ class _Checker:
             return salvage(model, data, invalid, instead), wrong
 
     def _allowed(self, settings: Settings) -> None:
-        """See that no program is allowed that nobody should allow; one that is not there yet may be."""
-        for i, program in enumerate(settings.allow.commands):
-            why = unsafe_program(program) if program.exists() else None
-            if why is not None:
-                self._say(("allow", "commands", i), why)
-
-    def _peer(self, peer: Peer, path: KeyPath) -> None:
-        for name, file in peer.files():
-            try:
-                file.open("rb").close()
-            except OSError as error:
-                self._say((*path, *name.split(".")), f"{file} cannot be read: {error.strerror}")
+        """See that what is allowed is what a step would really meet."""
+        hidden = private_tmp.replaced()
+        for i, root in enumerate(settings.allow.roots):
+            if any(root.is_relative_to(folder) for folder in hidden):
+                why = f"cleaning {root} would clean nothing: this unit has an empty one of its own (PrivateTmp=)"
+                self._say(("allow", "roots", i), f"{why}; `remedy install-service … --shared-tmp` changes that")
 
     def _kind(self, package: ModuleType, kind: str, base: type[Kind], word: str, path: KeyPath) -> type[Kind] | None:
         try:
@@ -128,6 +126,10 @@ class _Checker:
 
     def _names(self, names: list[object]) -> None:
         for i, name in enumerate(names):
+            if name == RESTORE:
+                self._say(
+                    ("remediations", i, "name"), f"'{RESTORE}' is what `remedy restore` runs: choose another name"
+                )
             if name is not None and name in names[:i]:
                 self._say(("remediations", i, "name"), f"the name '{name}' is taken above")
 
@@ -150,7 +152,7 @@ class _Checker:
         merged = defaults.model_copy(update=own)
         for name in ("host", "target"):
             self._template(getattr(keys, name), (*path, name))
-        self._levels(keys, path)
+        self._levels(entry, path)
         if keys.auto_fix and not keys.steps and "steps" not in wrong:
             self._say(path, "it has no steps (or say auto_fix: false)")
         made = [steps.step(step, (*path, "steps", i)) for i, step in enumerate(keys.steps)]
@@ -194,15 +196,9 @@ class _Checker:
         except ValueError as wrong:
             self._say(path, str(wrong))
 
-    def _levels(self, keys: Defaults | RemediationKeys, path: KeyPath) -> None:
-        """See that whoever is to be told has a notifier, be it a wrong one: that is said at its own place."""
-        given = self.data.get("notifiers")
-        known = [str(name) for name in given] if isinstance(given, dict) else []
-        for i, level in enumerate(keys.escalate or ()):
-            for name in level.to:
-                if name not in known:
-                    hint = did_you_mean(name, known) or " (notifiers: is empty)"
-                    self._say((*path, "escalate", i, "to"), f"unknown notifier '{name}'{hint}")
+    def _levels(self, keys: Any, path: KeyPath) -> None:
+        entries = keys.get("escalate") if isinstance(keys, dict) else None
+        self._say_all(section_check.levels(entries, (*path, "escalate"), self.data.get("notifiers")))
 
     def _verification(self, keys: Any, path: KeyPath) -> Verification | None:
         if keys is None:

@@ -1,5 +1,6 @@
 """The steps of a remediation as they stand in the file → `Step`: each one action, with fields that it takes."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from remedy.config.extras import MissingExtra
 from remedy.config.problems import EMPTY, KeyPath, Problem
 from remedy.config.yamlfile import Document
 
+_ANYTHING: tuple[Any, ...] = (10, "1s", "x", "/x", ["x"], ["/x"], {})
+"""One of these is of the kind that a field takes."""
 _ANOTHER = "another"
 """What labels might fill in, beside the template's own text: what is refused for both does not depend on labels."""
 
@@ -61,14 +64,30 @@ class StepCheck:
         except ValidationError as invalid:
             problems = self.document.problems(invalid, kind, path)
             self.found += [problem for problem in problems if not self._later(problem, path, filled_later)]
-            return
+            amiss = {str(error["loc"][0]) for error in invalid.errors() if error["loc"]}
+            fields = _right_part(kind, fields, amiss)
+        else:
+            amiss = set()
         for name, why in _refused_whatever_labels_say(kind, fields, self.allow):
-            self.found.append(self.document.problem((*path, *name.split(".")), why))
+            if name.partition(".")[0] not in amiss:
+                self.found.append(self.document.problem((*path, *name.split(".")), why))
 
     def _later(self, problem: Problem, path: KeyPath, filled_later: list[KeyPath]) -> bool:
         """Tell whether labels may put it right: it is where they fill something, or in a list of nothing but that."""
         places = filled_later + [at[:-1] for at in filled_later if problem.message == EMPTY]
         return any(self.document.problem(path + at, problem.message) == problem for at in places)
+
+
+def _right_part(kind: type[Action], fields: dict[str, Any], wrong: set[str]) -> dict[str, Any]:
+    """Return the fields that are right, with something that will do where one that must be there is wrong."""
+    right = {name: value for name, value in fields.items() if name not in wrong}
+    missing = [name for name in wrong if name in kind.model_fields and kind.model_fields[name].is_required()]
+    for anything in _ANYTHING:
+        filled = {**right, **dict.fromkeys(missing, anything)}
+        with contextlib.suppress(ValidationError):
+            kind.model_validate(filled)
+            return filled
+    return right
 
 
 def _refused_whatever_labels_say(
@@ -78,9 +97,10 @@ def _refused_whatever_labels_say(
         return
     try:
         others = list(kind.model_validate(_with_another_label(fields)).refusals(allow))
+        own = list(kind.model_validate(fields).refusals(allow))
     except ValidationError:
         return
-    yield from (refusal for refusal in kind.model_validate(fields).refusals(allow) if refusal in others)
+    yield from (refusal for refusal in own if refusal in others)
 
 
 def _with_another_label(value: Any) -> Any:
