@@ -29,6 +29,8 @@ from bridge.run.runner import Runner
 from bridge.steady import SteadyClock
 
 _LONGEST_SLEEP_SECONDS = 5.0
+_LONGEST_REST_SECONDS = 0.05
+"""A round rests as long as it took, within this: in a storm a few large ones leave more to the intake than many."""
 _MAY_HAVE_ENDED = (Verdict.PAUSED, Verdict.TARGET_BUSY, Verdict.LIMITED)
 """Reasons that may have ended while no bridge was there to see it."""
 
@@ -111,11 +113,14 @@ class Dispatcher:
 
     def _loop(self) -> None:
         while not self._runner.closing.is_set():
+            began = self._clock.monotonic()
             try:
                 due = self.round()
             except Exception as error:  # noqa: BLE001 - deciding must go on; what is due stays due in the ledger
                 self._log.error("deciding failed", error=f"{type(error).__name__}: {error}")
                 due = self._clock() + 1
+            took = self._clock.monotonic() - began
+            self._runner.closing.wait(min(took, _LONGEST_REST_SECONDS))
             self._wake.wait(min(max(0.0, due - self._clock()), _LONGEST_SLEEP_SECONDS))
             self._wake.clear()
 
