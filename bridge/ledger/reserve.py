@@ -7,15 +7,16 @@ rest, such as the ledger's own growth when the log is moved into it.
 
 import os
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import structlog
 
 _BLOCK = 512
 """Bytes of what `stat` calls a block."""
-_PIECE = 1024**2
-"""Bytes that are set free at once."""
+_PIECE = 256 * 1024
+"""Bytes that are set free at once: so much at most is lost to somebody who is faster."""
 _LOG = 12 * 1024**2
 """Bytes that the log gets in all: more than those after which SQLite moves it into the ledger and begins it anew."""
 
@@ -89,16 +90,13 @@ class Reserve:
         self._log.info("the reserve is whole", bytes=self.size)
 
     def _give(self, left: int) -> int:
-        descriptor = os.open(self.file, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            while left > _PIECE and (lacking := _LOG - _size(self._journal)) > 0:
-                piece = min(_PIECE, left, lacking)
-                left = _shrink(descriptor, left - piece)
-                if not _grow(self._journal, piece):
-                    break
-            return _shrink(descriptor, max(0, left - _PIECE))
-        finally:
-            os.close(descriptor)
+        with _opened(self.file) as reserve:
+            if self._journal.exists():
+                with _opened(self._journal) as log:
+                    left = _hand_over(reserve, left, log)
+            left = max(0, left - _PIECE)
+            _shrink(reserve, left)
+        return left
 
     def _tell(self, reason: str) -> None:
         if not self._told:
@@ -106,30 +104,41 @@ class Reserve:
         self._told = True
 
 
-def _size(file: Path) -> int:
-    """Return a file's size; one that is not there yet needs nothing."""
-    try:
-        return file.stat().st_size
-    except OSError:
-        return _LOG
+def _hand_over(reserve: int, left: int, log: int) -> int:
+    """Move blocks to the end of the log until it has enough, or somebody else is faster; return what is left.
 
-
-def _shrink(descriptor: int, to: int) -> int:
-    os.ftruncate(descriptor, to)
-    os.fsync(descriptor)  # some file systems give blocks to others only after that
-    return to
-
-
-def _grow(file: Path, by: int) -> bool:
-    """Give blocks to the end of a file; false where somebody else was faster. What is after its last frame is ignored.
-
-    Opening and closing the log is harmless: SQLite's locks, which end with any close, are on its other files.
+    SQLite ignores what is after the last frame of its log. That a close of any of its files ends its locks on that file
+    does no harm here: it has none on its log.
     """
+    size = os.fstat(log).st_size
+    while left > _PIECE and size < _LOG:
+        left -= _PIECE
+        os.ftruncate(reserve, left)
+        before, size = size, _grow(log, size)
+        if size == before:
+            os.fsync(reserve)  # some file systems give blocks to others only after that
+            size = _grow(log, size)
+        if size == before:
+            break
+    return left
+
+
+def _grow(file: int, size: int) -> int:
+    """Add blocks to the end of a file; return how long it is now, for a part of them may have been had."""
+    with suppress(OSError):
+        os.posix_fallocate(file, size, _PIECE)
+    return os.fstat(file).st_size
+
+
+def _shrink(file: int, to: int) -> None:
+    os.ftruncate(file, to)
+    os.fsync(file)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[int]:
     descriptor = os.open(file, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        before = os.fstat(descriptor).st_size
-        with suppress(OSError):  # a part of it may have been had
-            os.posix_fallocate(descriptor, before, by)
-        return os.fstat(descriptor).st_size > before
+        yield descriptor
     finally:
         os.close(descriptor)
