@@ -61,13 +61,20 @@ def escalate_apart(
 
 
 def tell_at_once(connection: Connection, opened: Sequence[Episode], policy: Policy, now: float) -> int:
-    """Tell people of suspected data loss, in the transaction that opens the episodes; return how many messages."""
-    marked = any(level.data_loss for remediation in policy.remediations for level in remediation.escalate)
+    """Tell people of suspected data loss, and whom `unresolved_for: 0s` names, in the transaction that opens episodes.
+
+    Returns how many messages.
+    """
+    told_now = unresolved(0)
+    levels = (level for remediation in policy.remediations for level in remediation.escalate)
+    marked = any(level.data_loss or told_now(level) for level in levels)
     new = 0
     for episode in opened if marked else ():
         for remediation in route(policy.remediations, episode.labels):
             what = "data may have been lost"
             new += escalate(connection, episode, remediation, None, what=what, when=suspected_loss, now=now)
+            what = "it has begun" if remediation.auto_fix else "it has begun, and nothing is done by itself"
+            new += escalate(connection, episode, remediation, None, what=what, when=told_now, now=now)
     return new
 
 

@@ -32,9 +32,7 @@ ACTIONS: Mapping[str, Callable[[Source], Iterator[Wanted]]] = {
     "create_backup": file_actions.backup,
     "log_analysis": other_actions.log_analysis,
     "analyze_logs": other_actions.log_analysis,
-    "alert": other_actions.alert,
-    "alert_admin": other_actions.alert,
-    "notify": other_actions.alert,
-    "notification": other_actions.alert,
 }
 """The daemon's word, and others that people used for it, each with what it means here."""
+ALERTS = ("alert", "alert_admin", "send_alert", "notify", "notification")
+"""What tells people: no step, but a level of escalation, so that they hear of it also where nothing is fixed."""

@@ -1,4 +1,4 @@
-"""Actions on services, ports and databases, and those that only look or tell."""
+"""Actions on services, ports and databases, and those that only look."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,12 +77,6 @@ def log_analysis(source: Source) -> Iterator[Wanted]:
     paths = source.paths("log_files", "log_file", "files", "paths") if named else _readable(source)
     if paths:
         yield Wanted("log_analysis", {"log_files": strings(paths), "missing_ok": True}, roots(paths))
-
-
-def alert(source: Source) -> Iterator[Wanted]:
-    """Tell people."""
-    said = source.keys.get(values.text, "message", "description", default="")
-    yield Wanted("alert", {"text": said} if said else {})
 
 
 def _readable(source: Source) -> list[Path]:

@@ -12,7 +12,7 @@ from exporters.logs.pattern import LogPattern
 from remedy.config.problems import Problem, did_you_mean
 from remedy.config.yamlfile import Document
 from remedy.error_patterns import values
-from remedy.error_patterns.actions import ACTIONS
+from remedy.error_patterns.actions import ACTIONS, ALERTS
 from remedy.error_patterns.databases import Databases
 from remedy.error_patterns.names import Names
 from remedy.error_patterns.place import Place
@@ -72,7 +72,8 @@ class ErrorPattern:
             "target": _QUEUE,
         }
         if runs:
-            return {**keys, "steps": [{step.action: dict(step.fields)} for step in self.steps], "escalate": levels}
+            steps = [{step.action: dict(step.fields)} for step in self.steps]
+            return {**keys, "steps": steps, "escalate": [*(at_once if self.alerts else ()), *levels]}
         return {**keys, "auto_fix": False, **({"escalate": at_once} if self.alerts or self.auto_fix else {})}
 
 
@@ -109,7 +110,7 @@ class PatternReader:
         for action in actions:
             word = action.get(values.text, "type", "action", default="").strip()
             said = Told(word, action.get(values.text, "description", default=""))
-            alerts |= word in ("alert", "alert_admin", "notify", "notification")
+            alerts |= word in ALERTS
             for step in self._steps(action, word):
                 refused = self._refused(step)
                 if refused is None:
@@ -123,6 +124,9 @@ class PatternReader:
 
     def _steps(self, action: Keys, word: str) -> Iterator[Wanted]:
         make = ACTIONS.get(word)
+        if word in ALERTS:
+            action.has("channel", "channels", "severity", "message")
+            return
         if make is None:
             action.note(f"is left out: an action of the type {word!r} is not known{did_you_mean(word, ACTIONS)}")
             return

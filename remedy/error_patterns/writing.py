@@ -55,7 +55,7 @@ def _origin(translation: Translation, pattern: ErrorPattern | None) -> Iterator[
     if pattern is None:
         return
     yield f"  # {_plain(translation.place.config.name)}:{pattern.line}: {_plain(pattern.name)}"
-    if not pattern.steps and pattern.auto_fix:
+    if not pattern.steps and pattern.auto_fix and pattern.disabled:
         yield "  # None of its actions is allowed or known, so people are told instead (auto_fix: false)."
 
 
