@@ -37,9 +37,9 @@ class ServiceRestart(Action):
 
     A unit must become `active`, and still be the same start after `settle`. An unknown unit, one that we may not
     touch and `start-limit-hit` (about five starts in ten seconds) are told apart; the unit that the bridge runs in is
-    refused. A process is found by its pid file and must look like the one meant; it gets SIGTERM, after `grace`
-    SIGKILL, its children too. The new one is a child of init in a session of its own, under systemd in a scope of its
-    own, and must stay up for `settle`.
+    refused. A process is found by its pid file, its port or its command line, and must look like the one meant; it gets
+    SIGTERM, after `grace` SIGKILL, its children too. The new one is a child of init in a session of its own, under
+    systemd in a scope of its own, and must stay up for `settle`.
 
     Example:
         - service_restart: {unit: itsm-nexus.service}

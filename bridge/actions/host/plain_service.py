@@ -1,16 +1,18 @@
-"""A service that is a plain process: known by its pid file, stopped surely, started anew on its own."""
+"""A service that is a plain process: found by pid file, port or looks, stopped surely, started anew on its own."""
 
 import os
+import pwd
 import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from bridge.actions.base import Allow, StepContext, StepError, StepRefusedError
-from bridge.actions.host.fields import AbsolutePath, Text
+from bridge.actions.host.fields import AbsolutePath, Port, Text
+from bridge.actions.host.finding import by_looks, by_port
 from bridge.actions.host.folders import place_refusal
 from bridge.actions.host.matching import Regex
 from bridge.actions.host.processes import Process, hold, recorded_pid, stop_surely
@@ -29,17 +31,26 @@ class PlainService(Surroundings):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    pid_file: AbsolutePath
+    pid_file: AbsolutePath | None = None
     """Where its process number stands. It is written anew at each start; the service may write it too."""
+    port: Port | None = None
+    """Without a pid file: the TCP port, of `allow.ports`, on which it listens."""
     argv: Annotated[tuple[Text, ...], Field(min_length=1, max_length=256)]
     """What starts it: a program of `allow.commands`, and its arguments."""
     log_file: AbsolutePath | None = None
     """What it prints is appended here."""
     command_line: Regex | None = None
-    """A regular expression found in the command line of the right process; else that must end with `argv`, or with its
-    arguments, where a script becomes another program."""
+    """A regular expression found in the command line of the right process; else that must end with `argv`, or, where a
+    pid file names it, with the arguments alone, since a script may become another program. Without pid file and port it is found by this among the processes
+    of `user`, else of the bridge's user; it must be the only one."""
     grace: Duration = timedelta(seconds=10)
     """How long it may take to end on SIGTERM before it gets SIGKILL."""
+
+    @model_validator(mode="after")
+    def _can_be_found(self) -> Self:
+        if self.pid_file is None and self.port is None and self.command_line is None:
+            raise ValueError("pid_file, port or command_line must be given: how else is it found")
+        return self
 
     def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:
         """Yield (field, why) for what is forbidden."""
@@ -47,45 +58,52 @@ class PlainService(Surroundings):
         if why:
             yield "argv", why
         yield from self.surroundings_refusals()
+        if self.port is not None and self.port not in allow.ports:
+            yield "port", f"{self.port} is not in allow.ports"
         for field, file in (("pid_file", self.pid_file), ("log_file", self.log_file)):
             if file is not None and (why := _unsafe_folder(file, allow)):
                 yield field, why
 
     def running(self, context: StepContext) -> Process | None:
-        """Hold the process that the pid file names, if it is the one meant.
+        """Hold its process.
 
         Raises:
-            StepRefusedError: the pid file names a process that is another one.
+            StepRefusedError: what is found is another one, or there are several.
+            StepError: we may not see it.
         """
+        if self.pid_file is not None:
+            return self._recorded_one(self.pid_file, context)
+        return by_looks(self._is_ours) if self.port is None else by_port(self.port, self._is_meant)
+
+    def _recorded_one(self, file: Path, context: StepContext) -> Process | None:
         try:
-            text, written = self._recorded()
+            text, written = _recorded(file)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise StepRefusedError(f"{self.pid_file} cannot be read: {error.strerror}") from None
-        process = hold(recorded_pid(text, self.pid_file))
+            raise StepRefusedError(f"{file} cannot be read: {error.strerror}") from None
+        process = hold(recorded_pid(text, file))
+        arguments = self.argv[1:]
         if process is None or self._is_meant(process):
+            return process
+        if self.command_line is None and arguments and process.command_line[-len(arguments) :] == arguments:
             return process
         process.close()
         if process.started > written + _CLOCK_SLACK:
-            context.output.say(f"{self.pid_file} is left over: its number is now that of {process}")
+            context.output.say(f"{file} is left over: its number is now that of {process}")
             return None
         raise StepRefusedError(
-            f"{self.pid_file} names {process}, which does not look like {self.argv[0]} (set command_line if it is)"
+            f"{file} names {process}, which does not look like {self.argv[0]} (set command_line if it is)"
         )
-
-    def _recorded(self) -> tuple[str, float]:
-        file = os.open(self.pid_file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            return os.read(file, _PID_FILE_BYTES).decode("ascii", "replace"), os.fstat(file).st_mtime
-        finally:
-            os.close(file)
 
     def _is_meant(self, process: Process) -> bool:
         if self.command_line is not None:
             return re.search(self.command_line, " ".join(process.command_line)) is not None
-        ends = [self.argv, self.argv[1:]]
-        return any(end and process.command_line[-len(end) :] == end for end in ends)
+        return process.command_line[-len(self.argv) :] == self.argv
+
+    def _is_ours(self, process: Process) -> bool:
+        user = self.user or pwd.getpwuid(os.geteuid()).pw_name
+        return process.user == user and self._is_meant(process)
 
     def stop(self, context: StepContext) -> str:
         """End it and its children, surely.
@@ -131,6 +149,15 @@ class PlainService(Surroundings):
         except OSError:
             return ""
         return f"; it said: {words}" if words else ""
+
+
+def _recorded(path: Path) -> tuple[str, float]:
+    """Return what a pid file holds, and when it was written."""
+    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return os.read(file, _PID_FILE_BYTES).decode("ascii", "replace"), os.fstat(file).st_mtime
+    finally:
+        os.close(file)
 
 
 def _unsafe_folder(file: Path, allow: Allow) -> str | None:

@@ -88,6 +88,7 @@ def _launch(command: list[str], job: Job, context: StepContext) -> str:
             timeout=min(context.remaining(), _MOST_SECONDS),
             check=False,
             start_new_session=True,
+            env={"XDG_RUNTIME_DIR": f"/run/user/{os.geteuid()}", **os.environ},  # a service of the system has none
         )
     except subprocess.TimeoutExpired:
         raise StepTimeoutError(f"'{job.argv[0]}' was not started in time") from None
