@@ -4,7 +4,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -129,7 +129,8 @@ class Bridge:
             why = str(getattr(error, "orig", None) or error).partition("\n")[0]
             raise LedgerError(f"the ledger did not take it: {why}") from None
         self.metrics.count(receipt.decided, receipt.ended)
-        parts.dispatcher.wake()
+        if receipt.accepted or receipt.resolved:  # what is only repeated leaves nothing new to decide
+            parts.dispatcher.wake()
         return receipt
 
     def explain(self, notification: Notification | None) -> list[dict[str, Any]]:
@@ -262,4 +263,5 @@ class Bridge:
             return State({}, paused=False, breakers={})
         names = [remediation.name for remediation in self.policy.remediations]
         with self._parts.ledger.read() as connection:
-            return controls.state(connection, names, self._clock())
+            state = controls.state(connection, names, self._clock())
+        return replace(state, paused=state.paused or self._parts.dispatcher.pause_file.read() is not None)

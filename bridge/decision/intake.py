@@ -76,7 +76,7 @@ class Intake:
         repeated = [known[alert.identity].id for alert in firing if alert.identity in known]
         episodes.notified(self.connection, repeated, self.now)
         self.receipt.duplicates = len(repeated) + len(notification.alerts) - len(alerts)
-        self.receipt.decided["", Verdict.DUPLICATE] += self.receipt.duplicates
+        self._count(Verdict.DUPLICATE, self.receipt.duplicates)
         self._open([alert for alert in firing if alert.identity not in known], notification.external_url)
         return self.receipt
 
@@ -130,9 +130,13 @@ class Intake:
         elif run.state is RunState.WAITING:
             runs.change(self.connection, run.id, due_at=self.now)
 
+    def _count(self, verdict: Verdict, count: int) -> None:
+        if count:
+            self.receipt.decided["", verdict] += count
+
     def _refuse(self, notification: Notification) -> None:
         self.receipt.malformed = len(notification.malformed)
-        self.receipt.decided["", Verdict.MALFORMED] += self.receipt.malformed
+        self._count(Verdict.MALFORMED, self.receipt.malformed)
         for wrong in notification.malformed:
             decisions.add_malformed(self.connection, wrong.subject, wrong.reason, self.now)
 

@@ -1,5 +1,6 @@
 """Who is at the other end of a request: the local socket, this machine, or anyone; and the certificate they showed."""
 
+import functools
 import ipaddress
 import pwd
 import socket
@@ -50,6 +51,7 @@ class Peer:
         return cls(Reach.LOOPBACK if local else Reach.NETWORK, _certified_name(given) if given else None)
 
 
+@functools.lru_cache(maxsize=256)  # asked for every request, of the same few
 def is_loopback(host: str) -> bool:
     """Is a host (an address, or a name without its port) this machine itself? Names are not looked up."""
     if host.rstrip(".").lower() == "localhost":
