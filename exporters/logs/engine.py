@@ -1,6 +1,7 @@
 """What finds matching lines in a block of a log. Two engines, one specification: `re` on bytes, line by line.
 
-Both nominate lines quickly, and perhaps a few too many; what they nominate is confirmed with `re` on that one line.
+Both nominate lines quickly, and perhaps a few too many; what they nominate is confirmed with `re` on that one line,
+unless the nomination was made with a regex that is the same, only spelt in another way.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,12 @@ _NEAR = 24
 """Bytes; any number gives the same result."""
 
 
+def line_at(block: bytes, place: int) -> Span:
+    """Return the line on which a place lies; a newline belongs to the line that it ends."""
+    end = block.find(b"\n", place)
+    return block.rfind(b"\n", 0, place) + 1, end if end >= 0 else len(block)
+
+
 class Engine(Protocol):
     """Finds the matching lines of a block."""
 
@@ -29,23 +36,22 @@ class Confirmer:
     def __init__(self, patterns: Sequence[LogPattern]) -> None:
         self._searches = [pattern.compiled().search for pattern in patterns]
 
+    def holds(self, index: int, line: bytes, place: int) -> bool:
+        """Tell whether a pattern matches a line in which it was seen at a place."""
+        search = self._searches[index]
+        # Most matches begin shortly before where they were seen: there first, then in the whole line.
+        near = place - _NEAR
+        return bool((near > 0 and search(line, near)) or search(line))
+
     def confirmed(self, block: bytes, index: int, places: Iterable[int]) -> list[Span]:
         """Return the lines on which one of `places` lies and which the pattern matches; places come in order."""
-        search, find, rfind = self._searches[index], block.find, block.rfind
         found: list[Span] = []
         end = -1
         for place in places:
-            if place <= end:
-                continue  # the same line again
-            start = rfind(b"\n", 0, place) + 1
-            end = find(b"\n", place)
-            if end < 0:
-                end = len(block)
-            line = block[start:end]
-            # Most matches begin shortly before where they were seen: there first, then in the whole line.
-            near = place - start - _NEAR
-            if (near > 0 and search(line, near)) or search(line):
-                found.append((start, end))
+            if place > end:  # else it is the same line again
+                start, end = line_at(block, place)
+                if self.holds(index, block[start:end], place - start):
+                    found.append((start, end))
         return found
 
     def every_line(self, block: bytes, index: int) -> list[Span]:

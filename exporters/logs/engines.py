@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from exporters.logs.engine import Engine
 from exporters.logs.hyper import HyperscanEngine
+from exporters.logs.own import WithoutOwnLines
 from exporters.logs.pattern import LogPattern
 from exporters.logs.plain import PlainEngine
 from remedy.config.extras import MissingExtra
@@ -20,16 +21,16 @@ class EngineChoice(StrEnum):
 
 
 def make_engine(patterns: Sequence[LogPattern], choice: EngineChoice = EngineChoice.AUTO) -> Engine:
-    """Make the engine for these patterns.
+    """Make the engine for these patterns; it leaves out our own lines.
 
     Raises:
         MissingExtra: Hyperscan is asked for, and is not installed.
     """
     if choice is EngineChoice.RE:
-        return PlainEngine(patterns)
+        return WithoutOwnLines(patterns, PlainEngine)
     try:
-        return HyperscanEngine(patterns)
+        return WithoutOwnLines(patterns, HyperscanEngine)
     except MissingExtra:
         if choice is EngineChoice.HYPERSCAN:
             raise
-        return PlainEngine(patterns)
+        return WithoutOwnLines(patterns, PlainEngine)

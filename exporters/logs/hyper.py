@@ -1,16 +1,16 @@
-"""The fast engine: Hyperscan nominates, all patterns in one pass; `re` confirms.
+"""The fast engine: Hyperscan nominates, all patterns in one pass; `re` confirms where Hyperscan was told less.
 
 Block mode without start-of-match. Hyperscan reports every end of a match, so a line may be nominated many times; where
 a block has more such events than are worth their while, it is gone through without it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from exporters.logs.engine import Confirmer, Hits, Span
+from exporters.logs.engine import Confirmer, Hits, Span, line_at
 from exporters.logs.pattern import FLAGS, LogPattern
 from exporters.logs.plain import PlainEngine
-from exporters.logs.widened import parse, widened
+from exporters.logs.widened import is_exact, parse, widened
 from remedy.config.extras import require
 
 _MOST_EVENTS = 50_000
@@ -29,7 +29,9 @@ class HyperscanEngine:
         self._hyperscan = require("hyperscan", "fast")
         self._confirmer = Confirmer(patterns)
         self._plain = PlainEngine(patterns)
-        texts = {index: widened(parse(pattern.regex, FLAGS)) for index, pattern in enumerate(patterns)}
+        nodes = [parse(pattern.regex, FLAGS) for pattern in patterns]
+        self._exact = [is_exact(each) for each in nodes]
+        texts = {index: widened(each) for index, each in enumerate(nodes)}
         able = [index for index, text in texts.items() if text]
         self._database = self._compiled_if_possible(texts, able)
         if self._database is None:
@@ -40,29 +42,43 @@ class HyperscanEngine:
 
     def scan(self, block: bytes) -> Hits:
         """Return the matching lines."""
-        places: dict[int, list[int]] = {}
-        left = _MOST_EVENTS
+        events: list[tuple[int, int]] = []
+        seen = events.append
 
         def event(index: int, _start: int, end: int, _flags: int, _context: object) -> bool:
-            nonlocal left
-            left -= 1
-            try:
-                places[index].append(end - 1)
-            except KeyError:
-                places[index] = [end - 1]
-            return left < 0
+            seen((end, index))
+            return len(events) > _MOST_EVENTS
 
         if self._database is not None:
             try:
                 self._database.scan(block, match_event_handler=event)
             except self._hyperscan.ScanTerminated:
                 return self._plain.scan(block)
-        hits: dict[int, list[Span]] = {}
-        for index, ends in places.items():
-            if found := self._confirmer.confirmed(block, index, ends):
-                hits[index] = found
+        events.sort()  # as they come, but nobody promises it
+        hits = self._lines(block, events)
         for number, found in self._rest.scan(block).items() if self._unable else ():
             hits[self._unable[number]] = found
+        return hits
+
+    def _lines(self, block: bytes, events: Iterable[tuple[int, int]]) -> dict[int, list[Span]]:
+        """Return the matching lines of the patterns that were seen to end somewhere; ends come in order."""
+        exact, holds = self._exact, self._confirmer.holds
+        hits: dict[int, list[Span]] = {}
+        looked_at: set[int] = set()
+        start, end = 0, -1
+        for after, index in events:
+            place = max(0, after - 1)
+            if place > end:
+                start, end = span = line_at(block, place)
+                looked_at = set()
+            if index in looked_at:
+                continue
+            looked_at.add(index)
+            if exact[index] or holds(index, block[start:end], place - start):
+                try:
+                    hits[index].append(span)
+                except KeyError:
+                    hits[index] = [span]
         return hits
 
     def _compiled_if_possible(self, texts: Mapping[int, bytes], ids: Sequence[int]) -> Any:

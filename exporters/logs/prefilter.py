@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from heapq import merge
 
-from exporters.logs.engine import Span
+from exporters.logs.engine import Span, line_at
 from exporters.logs.literals import Needle
 
 _PERCENT = dict(
@@ -37,13 +37,10 @@ class Prefilter:
 
     def lines(self, block: bytes) -> Iterator[Span]:
         """Yield the lines that hold one of the texts, in order; `block` is in lower case."""
-        find, rfind = block.find, block.rfind
         end = -1
         for place in merge(*([found.start() for found in search(block)] for search in self._searches)):
             if place > end:
-                start = rfind(b"\n", 0, place) + 1
-                end = find(b"\n", place)
-                end = end if end >= 0 else len(block)
+                start, end = line_at(block, place)
                 yield start, end
 
 

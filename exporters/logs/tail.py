@@ -10,8 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exporters.logs.engine import Engine, Hits
-from exporters.logs.own import without_own
+from exporters.logs.engine import Engine
 from exporters.logs.position import FileId, Position, file_id, position_at
 
 BLOCK = 256 * 1024
@@ -150,7 +149,7 @@ class _Reader:
 
     def _scan(self, block: bytes) -> frozenset[str]:
         """Count the block's matching lines; return the ids of the patterns that had any."""
-        hits: Hits = without_own(block, self._engine.scan(block))
+        hits = self._engine.scan(block)
         for index, spans in hits.items():
             pattern = self._ids[index]
             again = pattern in self._counted and spans[0][0] == 0

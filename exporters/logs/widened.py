@@ -48,6 +48,37 @@ def widened(nodes: Sequence[Node]) -> bytes:
     return _sequence(_trimmed(list(nodes))).encode()
 
 
+def is_exact(nodes: Iterable[Node]) -> bool:
+    """Tell whether the wider regex matches on just the lines of the original, and where it ends is on that line.
+
+    So nothing was left out or replaced, and a match has at least one byte: an empty one may end behind another line.
+    """
+    nodes = list(nodes)
+    return all(_is_same(kind, value) for kind, value in nodes) and _takes_bytes(nodes)
+
+
+def _is_same(kind: Any, value: Any) -> bool:
+    if kind in (op.MAX_REPEAT, op.MIN_REPEAT):
+        return all(_is_same(*node) for node in value[2])
+    if kind is op.BRANCH:
+        return all(_is_same(*node) for branch in value[1] for node in branch)
+    if kind is op.SUBPATTERN:
+        return not value[2] and all(_is_same(*node) for node in value[3])  # without `(?-i:…)`
+    if kind is op.AT:
+        return value in _PLACES
+    return kind in (op.LITERAL, op.NOT_LITERAL, op.ANY, op.IN)
+
+
+def _takes_bytes(nodes: Iterable[Node]) -> bool:
+    return any(
+        (kind in (op.MAX_REPEAT, op.MIN_REPEAT) and value[0] > 0 and _takes_bytes(value[2]))
+        or (kind is op.BRANCH and all(_takes_bytes(branch) for branch in value[1]))
+        or (kind is op.SUBPATTERN and _takes_bytes(value[3]))
+        or kind in (op.LITERAL, op.NOT_LITERAL, op.ANY, op.IN)
+        for kind, value in nodes
+    )
+
+
 def following(nodes: Sequence[Node]) -> bytes:
     """Return the wider regex of what follows a place, without what may be left out at its end."""
     return _sequence(_trimmed_at(-1, nodes)).encode()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from exporters.logs.catalogue import read_folder
 from exporters.logs.engine import Engine
+from exporters.logs.engines import EngineChoice, make_engine
 from exporters.logs.hyper import HyperscanEngine
 from exporters.logs.pattern import FLAGS, LogPattern
 from exporters.logs.plain import PlainEngine
@@ -119,6 +120,15 @@ def test_shipped_patterns_on_shuffled_samples(lines: list[str]) -> None:
     expected = specification(SHIPPED, block)
     for make in ENGINES:
         assert make(SHIPPED).scan(block) == expected, make.__name__
+
+
+@pytest.mark.parametrize("choice", [EngineChoice.RE, EngineChoice.HYPERSCAN])
+def test_our_own_lines_are_left_out(choice: EngineChoice) -> None:
+    block = (
+        b"remedy[8]: ENOSPC\nENOSPC\nx remedy-bridge[8]: ENOSPC Traceback:\na remedy: ENOSPC\nremedy exporter: fine\n"
+    )
+    hits = make_engine([shipped for shipped in SHIPPED if shipped.builtin], choice).scan(block)
+    assert [block[slice(*span)] for spans in hits.values() for span in spans] == [b"ENOSPC", b"a remedy: ENOSPC"]
 
 
 def test_a_block_with_too_many_events_is_still_counted_right() -> None:

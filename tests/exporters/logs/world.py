@@ -6,8 +6,8 @@ from itertools import count
 from pathlib import Path
 from typing import IO
 
+from exporters.logs.engines import EngineChoice, make_engine
 from exporters.logs.pattern import LogPattern
-from exporters.logs.plain import PlainEngine
 from exporters.logs.settings import LogSource
 from exporters.logs.source import Source
 from exporters.logs.store import Change, Store
@@ -57,7 +57,8 @@ class World:
 
     def start(self) -> None:
         self._store = Store(self.state)
-        self._source = Source(self.settings, PlainEngine(PATTERNS), [p.id for p in PATTERNS], self._store.load("app"))
+        engine = make_engine(PATTERNS, EngineChoice.RE)
+        self._source = Source(self.settings, engine, [p.id for p in PATTERNS], self._store.load("app"))
 
     def look(self, *, flush: bool = False) -> None:
         """Look until there is nothing more to read at once."""
