@@ -19,8 +19,8 @@ from bridge.policy.remediation import Policy
 
 SWEEP_SECONDS = 30.0
 """How often the open episodes are looked at, at most."""
-_EPISODES_A_SECOND = 100
-"""Where there are many, the questions about them are as rare as that: 20,000 are asked about every 200 s."""
+_EPISODES_A_SECOND = 60
+"""Where there are many, the questions about them are as rare as that: 20,000 are asked about every 333 s."""
 
 
 class Sweep:
@@ -32,8 +32,8 @@ class Sweep:
         self._gone: dict[int, float] = {}
         """When open episodes were first found gone, by id."""
         self._overdue = overdue.Overdue(ledger)
-        self._nobody: Policy | None = None
-        """The configuration with which there is nobody to ask."""
+        self._somebody: tuple[Policy, bool] | None = None
+        """Whether there is anybody to ask with a configuration."""
 
     def forget(self) -> None:
         """Look anew at everything: times are other times now."""
@@ -44,20 +44,22 @@ class Sweep:
     def look(self, policy: Policy, now: float) -> Receipt:
         """Close what has gone, and tell people of what has been open for too long."""
         self._overdue.tell(policy, now)
-        if now < self._next or self._nobody is policy:
+        if now < self._next or not self._is_there_somebody(policy):
             return Receipt()
         with self._ledger.read() as connection:
-            opened = self._open(connection, policy)
+            opened = episodes.watched(connection)
         self._next = now + max(SWEEP_SECONDS, len(opened) / _EPISODES_A_SECOND)
         return self._asked(opened, policy, now) if opened else Receipt()
 
-    def _open(self, connection: Connection, policy: Policy) -> Sequence[Episode]:
-        """Read the open episodes; none where one of them shows that there is nobody to ask."""
-        first = episodes.watched(connection, limit=1)
-        if any(standing.nobody_to_ask for standing in (self._ask(first) if first else {}).values()):
-            self._nobody = policy
-            return []
-        return episodes.watched(connection)
+    def _is_there_somebody(self, policy: Policy) -> bool:
+        """Tell whether there is anybody to ask; one question shows it for each configuration."""
+        if self._somebody is None or self._somebody[0] is not policy:
+            with self._ledger.read() as connection:
+                first = episodes.watched(connection, limit=1)
+            if not first:
+                return False
+            self._somebody = (policy, not any(each.nobody_to_ask for each in self._ask(first).values()))
+        return self._somebody[1]
 
     def _asked(self, opened: Sequence[Episode], policy: Policy, now: float) -> Receipt:
         standings = self._ask(opened)
