@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, select
 from bridge.decision.facts import Episode
 from bridge.ledger.decisions import rows_of
 from bridge.ledger.episodes import EpisodeState, episode
+from bridge.ledger.runs import Outcome
 from bridge.ledger.schema import UNCLOSED, UNENDED, AnyRow, attempts, decisions, episodes, escalations, runs, steps
 
 _STEPS = ("queued", "running")
@@ -66,6 +67,13 @@ def at_work(connection: Connection, *, verifying: bool) -> bool:
 def untold(connection: Connection, now: float) -> bool:
     """Tell whether a message waits to be handed over now."""
     return connection.execute(select(escalations.c.id).where(escalations.c.due_at <= now).limit(1)).first() is not None
+
+
+def fixed(connection: Connection) -> list[Episode]:
+    """Return the open episodes whose run is proven to have helped."""
+    query = select(episodes).join(runs, runs.c.episode_id == episodes.c.id)
+    helped = (UNCLOSED, episodes.c.state == EpisodeState.OPEN, runs.c.outcome == Outcome.FIXED)
+    return [episode(row) for row in connection.execute(query.where(*helped))]
 
 
 @dataclass(frozen=True)

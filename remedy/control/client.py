@@ -2,11 +2,17 @@
 
 import http.client
 import json
+import os
 import socket
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from remedy.config.files import ConfigKind, kind_of
+
+if TYPE_CHECKING:
+    from bridge.policy.remediation import Policy
 
 _TIMEOUT_SECONDS = 30.0
 _ERROR = 400
@@ -27,15 +33,14 @@ class BridgeClient:
     """One bridge, found by its configuration."""
 
     def __init__(self, file: Path) -> None:
-        """Find the socket beside the ledger that remediation.yml names.
+        """Find the socket beside the ledger that remediation.yml names, or error_patterns.json stands for.
 
         Raises:
             ConfigError: the file cannot be used.
         """
-        from bridge.policy.loading import load_policy  # noqa: PLC0415 - only what talks to a bridge needs its libraries
-        from bridge.service import socket_of  # noqa: PLC0415
+        from bridge.service import socket_of  # noqa: PLC0415 - only what talks to a bridge needs its libraries
 
-        self.socket = socket_of(load_policy(file, insecure=True))
+        self.socket = socket_of(_policy(file))
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Send a request with a JSON body; see `send`."""
@@ -61,3 +66,13 @@ class BridgeClient:
         if answer.status >= _ERROR:
             raise click.ClickException(str((data or {}).get("error", f"the bridge answered {answer.status}")))
         return data
+
+
+def _policy(file: Path) -> "Policy":
+    if kind_of(file) is ConfigKind.ERROR_PATTERNS:
+        from remedy.runner.task import Files  # noqa: PLC0415 - what reads the old file only for an old file
+
+        return Files((file,), None, None, os.environ, insecure=True).read().policy
+    from bridge.policy.loading import load_policy  # noqa: PLC0415
+
+    return load_policy(file, insecure=True)

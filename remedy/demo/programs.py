@@ -131,7 +131,7 @@ def _bridge(place: Place, urls: dict[str, str], config: Path) -> Program:
 def _run(place: Place, urls: dict[str, str], exporter: Path, remediation: Path) -> Program:
     return Program(
         name="remedy run",
-        argv=_remedy("run", "--continuous", "--config", exporter, "--config", remediation),
+        argv=_remedy("run", "--continuous", "--wait-minutes=0", "--config", exporter, "--config", remediation),
         log=place.root / "logs" / "run.log",
         ready_url=urls["bridge"] + "/-/ready",
         without_it="nothing is checked and nothing is fixed",

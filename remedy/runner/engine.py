@@ -103,7 +103,17 @@ class Engine:
     def _keep(self) -> None:
         """Between the cycles: end what has ended, so that a fix can be proven."""
         while not self.stopping.wait(_KEEP_SECONDS):
+            if any("pattern" in labels for labels in self.watch.firing()):
+                self._forget_fixed()
             self._tell(self._look(begin=False))
+
+    def _forget_fixed(self) -> None:
+        """What is proven may begin again at once: the next line is new, and not part of what was fixed."""
+        with self.bridge.ledger.read() as connection:
+            fixed = progress.fixed(connection)
+        for episode in fixed:
+            if "pattern" in episode.labels:
+                self.watch.forget(episode.labels["pattern"], episode.labels.get("source", ""))
 
     def _tell(self, alerts: list[Alert]) -> None:
         if not alerts:

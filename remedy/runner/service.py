@@ -132,4 +132,5 @@ def _announce(task: Task, log: DaemonLog) -> None:
     for note in task.notes:
         log.say(str(note), "WARNING")
     if not task.policy.settings.alertmanagers:
-        log.say("there are no silences without alertmanagers: `remedy pause` alone holds fixes")
+        held = f"`remedy pause REASON --config {task.file}`, or a file PAUSE in {task.policy.ledger_file.parent},"
+        log.say(f"there are no silences without alertmanagers: {held} is all that holds fixes")

@@ -56,6 +56,10 @@ class Watch:
         ended = [_alert(labels, since, now) for key, (_, labels, since) in before.items() if key not in self._active]
         return Notification("", "run", "", 0, began + ended) if began or ended else None
 
+    def forget(self, pattern: str, source: str) -> None:
+        """Take what a log pattern shows for over: it was quiet for long enough that its fix is proven."""
+        self._grown.pop((pattern, source), None)
+
     def rule(self, alertname: str) -> RuleView | None:
         """Return what the rule of this name says now."""
         if alertname not in RULES:
