@@ -76,6 +76,17 @@ class Metrics:
             registry=registry,
         )
 
+        self._results: dict[str, Counter] = {}
+
+    def count_results(self, name: str, results: Mapping[str, int]) -> None:
+        """Count what a step came to, in the metric of its action's own; no name: it has none."""
+        if not name:
+            return
+        if name not in self._results:
+            self._results[name] = Counter(name, "What steps came to.", ["result"], registry=self.registry)
+        for result, count in results.items():
+            self._results[name].labels(result).inc(count)
+
     def expect(self, remediations: Iterable[Remediation]) -> None:
         """Begin at 0 what they will count: `increase()` takes a counter's first sample for its beginning."""
         for remediation in remediations:

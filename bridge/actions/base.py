@@ -7,6 +7,7 @@ package, named like the kind; the class's fields are its YAML keys and its docst
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -84,7 +85,7 @@ class Allow(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     units: frozenset[str] = frozenset()
-    """systemd units, with their suffix."""
+    """systemd units, with their suffix; programs of supervisord."""
     roots: tuple[Path, ...] = ()
     """Absolute folders; a root itself is never deleted, and no symlink is followed out of one."""
     commands: tuple[Path, ...] = ()
@@ -149,6 +150,8 @@ class StepContext:
     stop: threading.Event
     """Set when the bridge wants to end now: give up soon, and raise `StepError`."""
     output: Output = field(default_factory=Output)
+    results: Counter[str] = field(default_factory=Counter)
+    """What a step came to, counted, for an action that has `counts`."""
 
     def remaining(self) -> float:
         """Return the seconds that the step has left.
@@ -183,6 +186,8 @@ class Action(BaseModel, ABC):
     """May it be run again by itself when a crash interrupted it?"""
     capabilities: ClassVar[frozenset[str]] = frozenset()
     """Of Linux, where what it changes is another user's and the bridge is not root: for `remedy install-service`."""
+    counts: ClassVar[str] = ""
+    """The metric that counts its results, by the label `result`; none: it has no results but its outcome."""
     groups: ClassVar[frozenset[str]] = frozenset()
     """That the bridge's user must be in."""
 

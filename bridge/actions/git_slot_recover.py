@@ -3,16 +3,17 @@
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, StringConstraints, TypeAdapter
 
 from bridge.actions.base import Action, Allow, StepContext, StepError, StepRefusedError, Touched
 from bridge.actions.host.fields import plain
-from bridge.actions.host.folders import Place, opened, opened_file, parent_of, place
+from bridge.actions.host.folders import Place, exists, opened, parent_of, place
 from bridge.actions.host.git import git, over_network, set_work_aside
 from bridge.actions.host.replacing import delete_tree, exchange
-from bridge.actions.host.slots import OneSlot, SlotRecord, isolate, local_time, locked, read_slot
+from bridge.actions.host.slots import OneSlot, SlotRecord, isolate, local_time, locked, read_pool, read_slot
 
 _URL = r"^(https://|ssh://|git://|file:///|/|[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:)[^\s]+$"
 RepoUrl = Annotated[str, AfterValidator(plain), StringConstraints(pattern=_URL, max_length=500)]
@@ -24,7 +25,8 @@ class GitSlotRecover(OneSlot, Action):
     **Changes**: first `git fsck --full`, `fetch --all --prune`, `reset --hard`, `clean -fdx` (never `slot.json`); where
     one of these fails, a new clone takes the slot's place in one rename, and the broken one stays beside it as
     `.slotN.broken`, in the place of an earlier one. `slot.json` becomes `available`, with `metadata.recovered_at`.
-    Where that fails too, the slot is isolated, or with `force` marked `available` all the same. **Needs** the pool's
+    Where that fails too, the slot is isolated, or with `force` marked `available` all the same. A slot whose folder is
+    missing is cloned, with a new `slot.json`. **Needs** the pool's
     folder in `allow.roots`, and git. **Idempotent**: yes. **Backed up**: `slot.json` and work that was not
     committed, as `git_slot_release` does.
 
@@ -61,6 +63,9 @@ class GitSlotRecover(OneSlot, Action):
         """Do it, under the slot's lock."""
         with locked(place(self.workspaces, context.allow), self.slot_id, context):
             folder = self.slot_place(context.allow)
+            if not exists(folder):
+                _clone_missing(folder, self._source(folder), self.slot_id, context)
+                return f"{self.slot_id}: its folder was missing; cloned anew"
             slot = read_slot(folder)
             if slot.data.get("state") == "allocated" and not self.force:
                 raise StepRefusedError(f"{self.slot_id} is allocated; it is repaired with force: true only")
@@ -89,11 +94,9 @@ class GitSlotRecover(OneSlot, Action):
         if self.repo_url is not None:
             return self.repo_url
         repo = parent_of(folder)
-        with opened_file(Place(repo.root, (*repo.way, "pool.json"))) as descriptor:
-            text = os.pread(descriptor, 1024 * 1024, 0)
         try:
-            return TypeAdapter(RepoUrl).validate_python(json.loads(text)["repo_url"])
-        except (ValueError, KeyError, TypeError):
+            return TypeAdapter(RepoUrl).validate_python(read_pool(repo).data["repo_url"])
+        except (ValueError, KeyError):
             raise StepError(f"{repo.path}/pool.json names no repo_url to clone from") from None
 
     def _gave_up(self, folder: Place, problem: str) -> str:
@@ -123,6 +126,34 @@ def _refresh(folder: Place, context: StepContext) -> None:
     for arguments in (["reset", "--hard", "--quiet"], ["clean", "-fdxq", "-e", "slot.json"]):
         if git(clone, arguments, context):
             raise StepError(f"git {arguments[0]} failed")
+
+
+def _clone_missing(folder: Place, source: str, slot_id: str, context: StepContext) -> None:
+    """Clone a slot whose folder is missing; its record begins anew."""
+    repo, name = parent_of(folder), folder.way[-1]
+    new, now = f".{name}.recovering", local_time()
+    data = {
+        "slot_id": slot_id,
+        "repo_name": repo.way[-1],
+        "repo_url": source,
+        "slot_path": str(folder.path),
+        "state": "available",
+        "allocation_count": 0,
+        "total_usage_seconds": 0,
+        "last_allocated_at": None,
+        "last_released_at": None,
+        "current_branch": None,
+        "current_commit": None,
+        "metadata": {"recovered_at": now},
+        "created_at": now,
+        "updated_at": now,
+    }
+    with opened(repo) as descriptor:
+        delete_tree(repo, new)
+        over_network(repo.path, ["clone", "--quiet", "--no-hardlinks", "--", source, new], context)
+        made = Place(repo.root, (*repo.way, new))
+        _write_record(made, replace(read_pool(repo), data=data))
+        os.rename(new, name, src_dir_fd=descriptor, dst_dir_fd=descriptor)
 
 
 def _clone_anew(folder: Place, source: str, slot: SlotRecord, context: StepContext) -> None:

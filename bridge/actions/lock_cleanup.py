@@ -5,18 +5,30 @@ import re
 import stat
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
 
-from bridge.actions.base import Action, Allow, StepContext, StepError
+from bridge.actions.base import Action, Allow, StepContext
 from bridge.actions.host.fields import AbsolutePath
-from bridge.actions.host.folders import Place, opened, opened_file, place, place_refusal
+from bridge.actions.host.folders import Place, exists, opened, opened_file, place, place_refusal
 from bridge.actions.host.slots import try_lock
 from remedy.config.durations import Duration, format_duration
 
 _NAME = re.compile(r"workspace-(?P<repo>[A-Za-z0-9_][A-Za-z0-9._-]*)-(?P<slot>slot[0-9]{1,6})\.lock")
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """How many locks were removed, and how many would have been, were they not held."""
+
+    removed: int
+    held: int
+
+    def __str__(self) -> str:
+        return f"removed {self.removed} locks" + (f"; {self.held} are held by somebody" if self.held else "")
 
 
 class LockCleanup(Action):
@@ -36,6 +48,8 @@ class LockCleanup(Action):
     """The pool's folder, inside an allowed root."""
     stale_after: Annotated[Duration, Field(ge=timedelta(minutes=1))] = timedelta(hours=24)
     """A lock that nobody has touched for so long is stale."""
+    orphaned_only: bool = False
+    """Only locks that are both: old, and of a slot that does not exist."""
     only: (
         Annotated[str, StringConstraints(pattern=r"^workspace-[A-Za-z0-9_][A-Za-z0-9._-]*-slot[0-9]{1,6}$")] | None
     ) = None
@@ -52,10 +66,19 @@ class LockCleanup(Action):
         del context
         if self.only:
             return f"remove the lock of {self.only} if nobody holds it"
-        return f"remove locks without a slot, or not touched for {format_duration(self.stale_after)}, that nobody holds"
+        old = f"not touched for {format_duration(self.stale_after)}"
+        return f"remove locks without a slot{' and' if self.orphaned_only else ', or'} {old}, that nobody holds"
 
     def run(self, context: StepContext) -> str:
         """Remove them."""
+        return str(self.clean(context))
+
+    def clean(self, context: StepContext) -> Cleaned:
+        """Remove them, and say how many.
+
+        Raises:
+            StepError: the folder of the locks cannot be read.
+        """
         pool = place(self.workspaces, context.allow)
         locks = Place(pool.root, (*pool.way, "locks"))
         removed = held = 0
@@ -73,7 +96,7 @@ class LockCleanup(Action):
                 else:
                     held += 1
                     context.output.say(f"left: {name} ({why}): somebody holds it")
-        return f"removed {removed} locks" + (f"; {held} are held by somebody" if held else "")
+        return Cleaned(removed, held)
 
     def _why(self, pool: Place, folder: int, name: str) -> str | None:
         """Say why a lock is to be removed, or None."""
@@ -86,17 +109,10 @@ class LockCleanup(Action):
         age = time.time() - info.st_mtime
         if not stat.S_ISREG(info.st_mode) or age < timedelta(minutes=1).total_seconds():
             return None
-        if not _exists(Place(pool.root, (*pool.way, match["repo"], match["slot"]))):
-            return "orphaned"
-        return "stale" if age >= self.stale_after.total_seconds() else None
-
-
-def _exists(slot: Place) -> bool:
-    try:
-        with opened(slot):
-            return True
-    except StepError:
-        return False
+        old = age >= self.stale_after.total_seconds()
+        if not exists(Place(pool.root, (*pool.way, match["repo"], match["slot"]))):
+            return "orphaned" if old or not self.orphaned_only else None
+        return "stale" if old and not self.orphaned_only else None
 
 
 def _remove_unheld(lock: Place, folder: int) -> bool:

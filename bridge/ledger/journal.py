@@ -3,8 +3,8 @@
 What several runs write at the same moment is written together: one statement for all of them.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
@@ -34,6 +34,8 @@ class StepEnd:
     reason: str
     exit_code: int | None = None
     output: str = ""
+    results: Mapping[str, int] = field(default_factory=dict)
+    """What it came to, for an action that counts that."""
 
 
 @dataclass(frozen=True)

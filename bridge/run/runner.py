@@ -121,6 +121,7 @@ class Runner:
         """Go on after the end of a step was written down; `failure` is what failed first in this attempt."""
         run, remediation, (begun, end) = workshop.run, workshop.remediation, done
         self._metrics.steps.labels(run.remediation, begun.action, end.outcome).inc()
+        self._metrics.count_results(remediation.steps[begun.position].kind.counts, end.results)
         about = {"run": run.id, "remediation": run.remediation, "episode": run.episode.fingerprint}
         said = {"action": begun.action, "outcome": end.outcome, "reason": end.reason}
         self._log.info("step", attempt=begun.attempt, **about, **said)

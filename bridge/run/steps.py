@@ -110,4 +110,4 @@ class Workshop:
             exit_code = error.exit_code
         except Exception as error:  # noqa: BLE001 - an action's mistake is a failed step, with what it said
             outcome, reason = StepOutcome.FAILED, f"{type(error).__name__}: {error}"
-        return StepEnd(outcome, redact(reason), exit_code, redact(context.output.text()))
+        return StepEnd(outcome, redact(reason), exit_code, redact(context.output.text()), dict(context.results))

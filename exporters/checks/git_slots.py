@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import subprocess
 import time
 from collections import Counter
@@ -11,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
 from pydantic import Field
 
 from exporters.checks.base import Check, CheckContext, CheckError, CheckResult, Status
@@ -35,28 +37,51 @@ class GitSlots(Check):
         - {name: pool, kind: git_slots, path: /home/ci/.necrocode/workspaces/app, interval: 1h, timeout: 5m}
     """
 
-    path: Path = Field(description="The repository's pool: the folder with pool.json and the slots.")
-    locks: Path | None = Field(default=None, description="The folder of the locks; else `locks` beside the pool.")
+    path: Path = Field(description="A pool: the folder with pool.json and the slots; or the folder of all pools.")
+    locks: Path | None = Field(default=None, description="The folder of the locks; else `locks` beside the pools.")
+    pools_file: Path | None = Field(
+        default=None, description="The pool manager's pools.yaml: a pool that it names must be there."
+    )
     allocated_for: Duration = Field(default=timedelta(hours=24), description="Allocated longer is too long.")
     stale_lock_hours: float = Field(default=24, ge=0)
     fsck: bool = Field(default=True, description="Run `git fsck`, which reads everything.")
 
     def run(self, context: CheckContext) -> CheckResult:
-        try:
-            pool = json.loads((self.path / "pool.json").read_text(encoding="utf-8"))
-            slots = {
-                f"workspace-{pool['repo_name']}-slot{n + 1}": f"slot{n + 1}" for n in range(int(pool["num_slots"]))
-            }
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CheckError(f"{self.path}/pool.json cannot be read: {error!r}") from None
-        findings = [finding for folder in slots.values() for finding in self._slot(self.path / folder, context)]
-        findings += self._orphans(f"workspace-{pool['repo_name']}-", set(slots))
+        pools = self._pools()
+        findings: list[Finding] = [
+            ("corrupted", f"{name} has no pool") for name in sorted(self._wanted() - {p.name for p in pools})
+        ]
+        slots: set[str] = set()
+        for pool in pools:
+            for number in range(1, _slot_count(pool) + 1):
+                slots.add(f"workspace-{pool.name}-slot{number}")
+                found = self._slot(pool / f"slot{number}", context)
+                findings += found if len(pools) == 1 else ((kind, f"{pool.name}/{text}") for kind, text in found)
+        findings += self._orphans(pools, slots)
         counts: Counter[str] = Counter(kind for kind, _ in findings)
         shown = "; ".join(text for _, text in findings[:_SHOWN])
         more = f"; and {len(findings) - _SHOWN} more" if len(findings) > _SHOWN else ""
         status = Status.UNHEALTHY if findings else Status.HEALTHY
         message = f"{shown}{more}" if findings else f"{len(slots)} slots are as they should be"
         return CheckResult(status, message, len(findings), "findings", 0, {"slots": len(slots)} | dict(counts))
+
+    def _pools(self) -> list[Path]:
+        """Return the folder of each pool."""
+        if (self.path / "pool.json").exists():
+            return [self.path]
+        found = sorted(file.parent for file in self.path.glob("*/pool.json"))
+        if not found:
+            raise CheckError(f"neither {self.path} nor a folder in it has a pool.json")
+        return found
+
+    def _wanted(self) -> set[str]:
+        """Return the pools that the pool manager's own file names."""
+        if self.pools_file is None:
+            return set()
+        try:
+            return set(yaml.safe_load(self.pools_file.read_text(encoding="utf-8")).get("pools") or {})
+        except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
+            raise CheckError(f"{self.pools_file} cannot be read: {error!r}") from None
 
     def _slot(self, folder: Path, context: CheckContext) -> Iterator[Finding]:
         if not folder.is_dir():
@@ -90,10 +115,12 @@ class GitSlots(Check):
         bad = [line for line in done.stdout.splitlines() if line.startswith(_BAD_NEWS)]
         return f"git fsck: {(bad or ['failed'])[0]}" if bad or done.returncode else ""
 
-    def _orphans(self, prefix: str, slots: set[str]) -> Iterator[Finding]:
-        folder = self.locks or self.path.parent / "locks"
+    def _orphans(self, pools: list[Path], slots: set[str]) -> Iterator[Finding]:
+        """Yield old locks of slots that these pools do not have; a lock of another pool's is that one's."""
+        folder = self.locks or (pools[0].parent / "locks")
+        ours = re.compile(f"workspace-({'|'.join(re.escape(pool.name) for pool in pools)})-slot[0-9]+")
         for lock in sorted(folder.glob("*.lock")) if folder.is_dir() else ():
-            if not lock.stem.startswith(prefix) or lock.stem in slots:
+            if not ours.fullmatch(lock.stem) or lock.stem in slots:
                 continue
             try:
                 old = time.time() - lock.stat().st_mtime > self.stale_lock_hours * 3600
@@ -101,6 +128,13 @@ class GitSlots(Check):
                     yield "orphaned_lock", f"{lock.name} is orphaned"
             except FileNotFoundError:
                 continue
+
+
+def _slot_count(pool: Path) -> int:
+    try:
+        return int(json.loads((pool / "pool.json").read_text(encoding="utf-8"))["num_slots"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckError(f"{pool}/pool.json cannot be read: {error!r}") from None
 
 
 def _read_slot(file: Path) -> dict[str, Any]:

@@ -140,6 +140,15 @@ def opened_file(file: Place, flags: int = os.O_RDONLY, mode: int = 0o600) -> Ite
         os.close(descriptor)
 
 
+def exists(folder: Place) -> bool:
+    """Tell whether a folder is there and can be entered."""
+    try:
+        with opened(folder):
+            return True
+    except StepError:
+        return False
+
+
 def parent_of(inner: Place) -> Place:
     """Return the folder that holds a place.
 

@@ -74,6 +74,24 @@ def over_network(clone: Path, arguments: Sequence[str], context: StepContext) ->
     raise StepError(f"git {arguments[0]} failed {_TRIES} times")
 
 
+def damage(clone: Path, context: StepContext) -> str | None:
+    """Say what is wrong with a clone, or None: no `.git`, no readable branch or commit, findings of `git fsck`.
+
+    Raises:
+        StepError: the bridge is stopping, or the step's time is up.
+    """
+    if not (clone / ".git").exists():
+        return "there is no .git"
+    for arguments, why in (
+        (["rev-parse", "--abbrev-ref", "HEAD"], "no readable branch"),
+        (["rev-parse", "--verify", "HEAD^{commit}"], "no readable commit"),
+        (["fsck", "--full", "--no-progress", "--no-dangling"], "git fsck found damage"),
+    ):
+        if git(clone, arguments, context, io.BytesIO()):
+            return why
+    return None
+
+
 def _owner(clone: Path) -> str | None:
     owner = clone.lstat().st_uid
     return pwd.getpwuid(owner).pw_name if os.geteuid() == 0 and owner != 0 else None

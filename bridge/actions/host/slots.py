@@ -64,7 +64,7 @@ class OneSlot(BaseModel):
 
 @dataclass
 class SlotRecord:
-    """What `slot.json` says, and the file as it was when it was read."""
+    """What `slot.json` or `pool.json` says, and the file as it was when it was read."""
 
     file: Place
     data: dict[str, Any]
@@ -93,7 +93,19 @@ def read_slot(folder: Place) -> SlotRecord:
     Raises:
         StepError: it is missing or damaged.
     """
-    file = Place(folder.root, (*folder.way, "slot.json"))
+    return _read(Place(folder.root, (*folder.way, "slot.json")))
+
+
+def read_pool(repo: Place) -> SlotRecord:
+    """Read what a repository's pool says of itself.
+
+    Raises:
+        StepError: it is missing or damaged.
+    """
+    return _read(Place(repo.root, (*repo.way, "pool.json")))
+
+
+def _read(file: Place) -> SlotRecord:
     with opened_file(file) as descriptor:
         was = os.fstat(descriptor)
         text = os.pread(descriptor, _LARGEST, 0)

@@ -85,6 +85,7 @@ def test_healthy_with_everything_that_is_normal(pool: Path) -> None:
     subprocess.run(["git", "-C", pool / "slot2", "checkout", "-q", "--detach"], check=True)
     lock(pool, "workspace-app-slot1", 100)
     lock(pool, "workspace-other-slot9", 100)
+    lock(pool, "workspace-app-2-slot9", 100)
     lock(pool, "workspace-app-slot8", 1)
     with lock(pool, "workspace-app-slot9", 100).open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -93,5 +94,17 @@ def test_healthy_with_everything_that_is_normal(pool: Path) -> None:
 
 
 def test_no_pool_and_no_time(pool: Path) -> None:
-    assert look("git_slots", path=pool.parent).status is Status.UNKNOWN
+    assert look("git_slots", path=pool.parent.parent).status is Status.UNKNOWN
     assert look("git_slots", path=pool, seconds=0).status is Status.UNKNOWN
+
+
+def test_all_pools_at_once_and_those_that_should_be_there(pool: Path, tmp_path: Path) -> None:
+    shutil.copytree(pool, pool.with_name("web"))
+    assert look("git_slots", path=pool.parent).details == {"slots": 4}
+    change(pool.with_name("web"), 2, state="error")
+    wanted = tmp_path / "pools.yaml"
+    wanted.write_text("defaults: {num_slots: 2}\npools: {app: {num_slots: 2}, gone: {num_slots: 1}}\n")
+    result = look("git_slots", path=pool.parent, pools_file=wanted)
+    assert result.message == "gone has no pool; web/slot2 is in error"
+    wanted.write_text("pools: [")
+    assert look("git_slots", path=pool.parent, pools_file=wanted).status is Status.UNKNOWN
