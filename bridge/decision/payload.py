@@ -5,11 +5,11 @@ list. Unknown fields are accepted, newer releases add some.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeGuard
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -116,15 +116,30 @@ class Notification:
     malformed: list[Malformed] = field(default_factory=list)
 
 
+def _text_or_none(value: object) -> str:
+    return value if _is_text(value) else ""
+
+
+def _count_or_none(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    """Tell whether something can be kept as text: JSON can spell half of a surrogate pair."""
+    return isinstance(value, str) and value.encode("utf-8", "ignore").decode() == value
+
+
 class _Envelope(BaseModel):
+    """What stands around the alerts. Nothing depends on most of it, so what is odd there is left out."""
+
     model_config = ConfigDict(extra="ignore")
 
     version: Literal["4"]
-    alerts: list[Any]
-    receiver: Text = ""
-    external_url: Text = Field(default="", alias="externalURL")
-    group_key: Text = Field(default="", alias="groupKey")
-    truncated: int = Field(default=0, alias="truncatedAlerts")
+    alerts: Annotated[list[Any], BeforeValidator(lambda value: [] if value is None else value)]
+    receiver: Annotated[str, BeforeValidator(_text_or_none)] = ""
+    external_url: Annotated[str, BeforeValidator(_text_or_none)] = Field(default="", alias="externalURL")
+    group_key: Annotated[str, BeforeValidator(_text_or_none)] = Field(default="", alias="groupKey")
+    truncated: Annotated[int, BeforeValidator(_count_or_none)] = Field(default=0, alias="truncatedAlerts")
 
 
 def parse_notification(body: bytes) -> Notification:
@@ -149,10 +164,48 @@ def parse_notification(body: bytes) -> Notification:
     )
     for raw in envelope.alerts:
         try:
-            notification.alerts.append(Alert.model_validate(raw))
+            notification.alerts.append(_alert(raw))
         except ValidationError as invalid:
             notification.malformed.append(Malformed.of(raw, invalid))
+    _tell_apart(notification.alerts)
     return notification
+
+
+def _alert(raw: Any) -> Alert:
+    """Read one element; what is wrong with what nothing depends on does not lose an alert.
+
+    Raises:
+        ValidationError: it is no alert.
+    """
+    try:
+        return Alert.model_validate(raw)
+    except ValidationError as invalid:
+        wrong = {error["loc"][0] for error in invalid.errors(include_url=False, include_input=False) if error["loc"]}
+        if not wrong or not wrong <= _ORNAMENTS.keys():
+            raise
+        return Alert.model_validate({key: _ORNAMENTS[key](raw[key]) if key in wrong else raw[key] for key in raw})
+
+
+def _tell_apart(alerts: list[Alert]) -> None:
+    """Compute the fingerprints of alerts that came with the same one though their labels differ: none may be lost."""
+    labels: dict[str | None, Mapping[str, str]] = {}
+    twice = {each.fingerprint for each in alerts if labels.setdefault(each.fingerprint, each.labels) != each.labels}
+    for i, each in enumerate(alerts if twice else ()):
+        if each.fingerprint in twice:
+            alerts[i] = each.model_copy(update={"fingerprint": None})
+
+
+_ORNAMENTS: Mapping[str, Callable[[Any], Any]] = {
+    "annotations": lambda given: (
+        {key: text for key, text in given.items() if _is_text(key) and _is_text(text)}
+        if isinstance(given, dict)
+        else {}
+    ),
+    "generatorURL": lambda _: "",
+    "endsAt": lambda _: None,
+    "fingerprint": lambda _: None,
+}
+"""Keys of an alert that nothing depends on, and what is kept of each where it is wrong."""
 
 
 def fingerprint(labels: Mapping[str, str]) -> str:
