@@ -10,6 +10,7 @@ from pydantic import model_validator
 from bridge.actions.base import Action, Allow, StepContext, StepError, StepRefusedError
 from bridge.actions.host.fields import UnitName
 from bridge.actions.host.plain_service import PlainService
+from bridge.actions.host.supervisor import SupervisedProgram
 from bridge.actions.host.systemd import Systemd, own_units, runs_us
 from bridge.actions.host.units import Manager, NotAllowedError, UnitError, UnitState, Verb
 from remedy.config.durations import Duration
@@ -28,7 +29,7 @@ class Operation(StrEnum):
 
 
 class ServiceRestart(Action):
-    """Restart (or start, stop, reload) a systemd unit, or a plain process that a pid file names.
+    """Restart (or start, stop, reload) a systemd unit, a program of supervisord, or a plain process.
 
     **Changes**: the service is down for a moment. **Needs** the unit in `allow.units` and leave to do so (the polkit
     rule in deploy/, root, or `sudo -n systemctl`); for a plain process its program in `allow.commands`, and pid file
@@ -52,7 +53,9 @@ class ServiceRestart(Action):
     unit: UnitName | None = None
     """A systemd unit of `allow.units`, with its suffix. This or `process`."""
     process: PlainService | None = None
-    """A plain process: `pid_file` and `argv`, and what it needs beside."""
+    """A plain process: `pid_file`, `port` or `command_line`, and `argv`, and what it needs beside."""
+    supervisor: SupervisedProgram | None = None
+    """A program of supervisord: `program`, and `url` where its socket is elsewhere. This, `unit` or `process`."""
     operation: Operation = Operation.RESTART
     """`restart`, `start`, `stop` or `reload` (units only)."""
     manager: Manager = Manager.SYSTEM
@@ -63,11 +66,11 @@ class ServiceRestart(Action):
     """Where systemd refuses since the unit was started too often: reset that once, and try again."""
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        if (self.unit is None) == (self.process is None):
-            raise ValueError("takes exactly one of unit and process")
-        if self.process is not None and self.operation is Operation.RELOAD:
-            raise ValueError("operation: reload is for units; for a process use process_signal")
+    def _one_of_three(self) -> Self:
+        if [self.unit, self.process, self.supervisor].count(None) != len(("unit", "process")):
+            raise ValueError("takes exactly one of unit, process and supervisor")
+        if self.unit is None and self.operation is Operation.RELOAD:
+            raise ValueError("operation: reload is for units; else use process_signal")
         return self
 
     def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:
@@ -79,9 +82,13 @@ class ServiceRestart(Action):
                 yield "unit", f"'{self.unit}' is what the bridge itself runs in"
         if self.process is not None:
             yield from ((f"process.{field}", why) for field, why in self.process.refusals(allow))
+        if self.supervisor is not None:
+            yield from ((f"supervisor.{field}", why) for field, why in self.supervisor.refusals(allow))
 
     def plan(self, context: StepContext) -> str:
         """Say what would be done with what runs now."""
+        if self.supervisor is not None:
+            return f"{self.operation} {self.supervisor.program} of supervisord, now {self.supervisor.info(context)}"
         if self.process is None:
             return f"{self.operation} the unit {self.unit}"
         running = self.process.running(context)
@@ -96,7 +103,19 @@ class ServiceRestart(Action):
             raise StepRefusedError(f"{field}: {why}")
         if self.process is not None:
             return self._process(self.process, context)
+        if self.supervisor is not None:
+            return self._program(self.supervisor, context)
         return _Unit(str(self.unit), self, Systemd(context, self.manager), context).run()
+
+    def _program(self, program: SupervisedProgram, context: StepContext) -> str:
+        program.refuse_our_own(context)
+        if self.operation is not Operation.START:
+            program.stop(context)
+        if self.operation is Operation.STOP:
+            return f"{program.program} of supervisord is {program.info(context)}"
+        program.start(context)
+        now = program.stays_up(context, self.settle.total_seconds())
+        return f"{self.operation} of {program.program} of supervisord: it is {now}, as process {now.pid}"
 
     def _process(self, process: PlainService, context: StepContext) -> str:
         done = []

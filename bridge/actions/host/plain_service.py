@@ -41,8 +41,8 @@ class PlainService(Surroundings):
     """What it prints is appended here."""
     command_line: Regex | None = None
     """A regular expression found in the command line of the right process; else that must end with `argv`, or, where a
-    pid file names it, with the arguments alone, since a script may become another program. Without pid file and port it is found by this among the processes
-    of `user`, else of the bridge's user; it must be the only one."""
+    pid file names it, with the arguments alone, since a script may become another program. Without pid file and port it
+    is found by this among the processes of `user`, else of the bridge's user; it must be the only one."""
     grace: Duration = timedelta(seconds=10)
     """How long it may take to end on SIGTERM before it gets SIGKILL."""
 

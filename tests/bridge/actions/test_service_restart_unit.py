@@ -1,6 +1,9 @@
 """`service_restart` with a real systemd: what works, and what each kind of failure is called."""
 
+import subprocess
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -32,7 +35,18 @@ def manager() -> Iterator[UserManager]:
             manager.write(unit, text)
         manager.call("mask", "masked.service")
         manager.call("start", "dbus.socket", "dbus.service")
+        _wait_for_systemd_on(manager.home / "run" / "bus")
         yield manager
+
+
+def _wait_for_systemd_on(bus: Path) -> None:
+    """It takes its name on the bus a moment after the bus is there."""
+    asked = ["dbus-send", f"--bus=unix:path={bus}", "--print-reply", "--dest=org.freedesktop.DBus", "/"]
+    asked += ["org.freedesktop.DBus.GetNameOwner", "string:org.freedesktop.systemd1"]
+    deadline = time.monotonic() + 10
+    while subprocess.run(asked, capture_output=True, check=False).returncode:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.fixture(params=["D-Bus", "systemctl"])
@@ -150,5 +164,5 @@ def test_our_own_unit_is_known() -> None:
 
 @pytest.mark.parametrize("keys", [{}, {"unit": "a.service", "process": {"pid_file": "/x", "argv": ["/x"]}}])
 def test_one_of_unit_and_process(keys: dict[str, object]) -> None:
-    with pytest.raises(ValidationError, match="exactly one of unit and process"):
+    with pytest.raises(ValidationError, match="exactly one of unit, process and supervisor"):
         ServiceRestart.model_validate(keys)
