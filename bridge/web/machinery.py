@@ -1,6 +1,8 @@
 """`/metrics` and `/-/…`: what Prometheus, systemd and containers ask of the bridge itself."""
 
 from collections.abc import Callable
+from importlib import resources
+from typing import Any
 
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -8,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from bridge.core import Bridge
 from bridge.web.guard import refusal
 from remedy.config.problems import ConfigError
+from remedy.config.yamlfile import parse_yaml
 
 
 def machinery_blueprint(bridge: Bridge, registry: CollectorRegistry, reload: Callable[[], None]) -> Blueprint:
@@ -36,4 +39,15 @@ def machinery_blueprint(bridge: Bridge, registry: CollectorRegistry, reload: Cal
             return refusal(400, str(wrong))
         return jsonify({"status": "reloaded"})
 
+    @routes.get("/api/v1/openapi.json")
+    def openapi() -> Response:
+        return jsonify(description())
+
     return routes
+
+
+def description() -> dict[str, Any]:
+    """Return openapi.yaml, which describes every route; read when it is asked for, which is seldom."""
+    text = resources.files("bridge.web").joinpath("openapi.yaml").read_text(encoding="utf-8")
+    found: dict[str, Any] = parse_yaml(text, "openapi.yaml").data
+    return found

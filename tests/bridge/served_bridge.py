@@ -13,6 +13,7 @@ import bcrypt
 from werkzeug.test import TestResponse
 
 from bridge.service import BridgeService
+from tests.bridge.described import hold
 from tests.bridge.world import notification
 
 TOKEN = "t0ken-of-alertmanager"
@@ -54,7 +55,10 @@ class Served:
         headers: dict[str, str] | None = None,
         **more: Any,
     ) -> TestResponse:
-        """Send one request, as `who`, from the `loopback`, the `network` or the local `socket`."""
+        """Send one request, as `who`, from the `loopback`, the `network` or the local `socket`.
+
+        The answer is held against what openapi.yaml says.
+        """
         environ: dict[str, Any] = {"REMOTE_ADDR": "127.0.0.1"}
         given = {"Host": "127.0.0.1:9095", **CREDENTIALS[who], **(headers or {})}
         if peer == "network":
@@ -63,7 +67,9 @@ class Served:
             if peer == "socket":
                 environ |= {"gunicorn.socket": local, "REMOTE_ADDR": ""}
             client = self.service.wsgi.test_client()
-            return client.open(path, method=method, headers=given, environ_base=environ, **more)
+            answer = client.open(path, method=method, headers=given, environ_base=environ, **more)
+        hold(method, path, answer)
+        return answer
 
     def get(self, path: str) -> Any:
         """Ask as an operator; return the JSON."""
