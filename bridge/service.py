@@ -16,7 +16,7 @@ from bridge.policy.remediation import Policy
 from bridge.web.access import Access, Role
 from bridge.web.app import make_app
 from bridge.web.guard import Guard
-from remedy.config.problems import ConfigError, Problem
+from remedy.config.problems import ConfigError, Problem, did_you_mean
 from remedy.web.auth import TokenFile, Users, refuse_open, token_problems
 from remedy.web.hosts import HostCheck
 from remedy.web.serve import Listen
@@ -149,10 +149,22 @@ def access_of(policy: Policy, *, insecure: bool = False) -> Access:
     if token is not None and (problems := token_problems(token, insecure=insecure)):
         raise ConfigError(problems)
     tls = config.tls_server_config
+    certificates = tls is not None and tls.client_auth_type is not ClientAuth.NONE
+    operators = policy.settings.web.operators
+    unknown = [name for name in operators or () if name not in config.basic_auth_users and not certificates]
+    if unknown:
+        file = str(policy.settings.web.config_file or "remediation.yml")
+        raise ConfigError(
+            Problem(
+                file, None, "web.operators", f"no user is called '{name}'{did_you_mean(name, config.basic_auth_users)}"
+            )
+            for name in unknown
+        )
     return Access(
         [TokenFile(token, Role.SENDER)] if token else [],
         Users(config.basic_auth_users, Role.OPERATOR) if config.basic_auth_users else None,
-        certificates=tls is not None and tls.client_auth_type is not ClientAuth.NONE,
+        certificates=certificates,
+        operators=operators,
     )
 
 

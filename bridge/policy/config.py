@@ -58,7 +58,9 @@ class Web(Keys):
     bearer_token_file: Path | None = None
     """Alertmanager's token: opens `/webhook` and nothing else. One a line; changes are picked up."""
     config_file: Path | None = None
-    """Prometheus' web configuration file: TLS, client certificates, operators with bcrypt passwords."""
+    """Prometheus' web configuration file: TLS, client certificates, users with bcrypt passwords."""
+    operators: tuple[str, ...] | None = None
+    """Users, and names in client certificates, that may change things; other ones only notify. By default every user."""
     external_hosts: tuple[str, ...] = ()
     """Further names under which the bridge is reached; the `Host` header is checked against them."""
 

@@ -32,6 +32,8 @@ class Peer:
     reach: Reach
     certificate: str | None = None
     """The name in the client certificate that the handshake verified: its first alternative name, else common name."""
+    names: tuple[str, ...] = ()
+    """Every name in it: its alternative names, else the common name."""
     user: str | None = None
     """The user of this machine at the other end of the local socket, for the record."""
 
@@ -48,7 +50,11 @@ class Peer:
         forwarded = "HTTP_X_FORWARDED_FOR" in environ or "HTTP_FORWARDED" in environ
         local = not forwarded and is_loopback(environ.get("REMOTE_ADDR", ""))
         given = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
-        return cls(Reach.LOOPBACK if local else Reach.NETWORK, _certified_name(given) if given else None)
+        reach = Reach.LOOPBACK if local else Reach.NETWORK
+        if not given:
+            return cls(reach)
+        names = _certified_names(given)
+        return cls(reach, names[0] if names else "a client certificate", names)
 
 
 @functools.lru_cache(maxsize=256)  # asked for every request, of the same few
@@ -92,8 +98,7 @@ def _user_of(connection: Any) -> str | None:
         return f"uid {uid}" if uid != _NO_UID else None
 
 
-def _certified_name(certificate: Mapping[str, Any]) -> str:
-    for name in alternative_names(certificate):
-        return name
+def _certified_names(certificate: Mapping[str, Any]) -> tuple[str, ...]:
+    names = tuple(alternative_names(certificate))
     subject = (pair for group in certificate.get("subject", ()) for pair in group)
-    return next((str(value) for key, value in subject if key == "commonName"), "a client certificate")
+    return names or tuple(str(value) for key, value in subject if key == "commonName")
