@@ -1,11 +1,12 @@
 """Copy files and folders aside."""
 
+import os
 from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from bridge.actions.base import Action, Allow, StepContext, Touched
+from bridge.actions.base import Action, Allow, StepContext, StepError, Touched
 from bridge.actions.host.fields import AbsolutePath
 from bridge.actions.host.folders import Place, place_refusal, places_of
 
@@ -50,6 +51,9 @@ class Backup(Action):
 
     def run(self, context: StepContext) -> str:
         """Say what was copied; that happened before, as for any step."""
+        missing = [str(path) for path in self.paths if not self.missing_ok and not os.path.lexists(path)]
+        if missing:
+            raise StepError(f"{', '.join(missing)} cannot be copied: it is not there")
         return f"kept {', '.join(str(there.path) for there in self._places(context)) or 'nothing: it is not there'}"
 
     def _places(self, context: StepContext) -> list[Place]:
