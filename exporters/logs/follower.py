@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from exporters.clock import Clock
+from exporters.logs.container import ContainerFeed
 from exporters.logs.counts import LogCounts
 from exporters.logs.engine import Engine
+from exporters.logs.journal import JournalFeed
 from exporters.logs.pattern import LogPattern
+from exporters.logs.program import Feed, ProgramSource
 from exporters.logs.settings import LogSource
 from exporters.logs.source import Source
-from exporters.logs.store import Change, Store
+from exporters.logs.store import Change, Saved, Store
 from exporters.logs.wakeup import Wakeup
 
 POLL_SECONDS = 0.5
@@ -25,7 +28,7 @@ class _Followed:
     """A source, and what is not yet committed of it."""
 
     name: str
-    source: Source
+    source: Source | ProgramSource
     change: Change = field(default_factory=Change)
 
 
@@ -47,7 +50,7 @@ class Follower:
         settings = {source.name: source for source in sources}
         saved = {name: store.load(name) for name in settings}
         counts.begin(patterns, saved)
-        self._followed = [_Followed(name, Source(settings[name], engine, ids, saved[name])) for name in settings]
+        self._followed = [_Followed(name, _source(settings[name], engine, ids, saved[name])) for name in settings]
         self._wakeup = Wakeup()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="follow logs", daemon=True)
@@ -85,7 +88,7 @@ class Follower:
             busy = {followed.name for followed in looked if self._look(followed, flush=False)}
             if busy:
                 continue
-            folders |= {followed.name: followed.source.folders for followed in looked}
+            folders |= {followed.name: set(followed.source.folders) for followed in looked}
             self._wakeup.watch(set().union(*folders.values()))
             happened = self._wakeup.wait(max(0.0, polled + POLL_SECONDS - self._clock.monotonic()))
             busy = {name for name, where in folders.items() if not happened.isdisjoint(where)}
@@ -106,3 +109,16 @@ class Follower:
             followed.change.totals["errors"] += 1
         self._counts.add(followed.name, seen, followed.source.behind, samples)
         return more
+
+
+def _source(settings: LogSource, engine: Engine, ids: list[str], saved: Saved) -> Source | ProgramSource:
+    feed = _feed(settings)
+    return Source(settings, engine, ids, saved) if feed is None else ProgramSource(feed, engine, ids, saved)
+
+
+def _feed(settings: LogSource) -> Feed | None:
+    if settings.journal is not None:
+        return JournalFeed(settings.journal, settings.start_at)
+    if settings.docker is not None:
+        return ContainerFeed(settings.docker, settings.start_at)
+    return None

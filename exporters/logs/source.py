@@ -32,6 +32,7 @@ class Source:
 
     def __init__(self, settings: LogSource, engine: Engine, ids: list[str], saved: Saved) -> None:
         self._settings, self._engine, self._ids = settings, engine, ids
+        self._path = settings.path or ""
         self._known = dict(saved.files)
         self._begun = saved.begun
         self._resumed = False
@@ -51,7 +52,7 @@ class Source:
     @property
     def folders(self) -> set[Path]:
         """Return where something may happen that concerns us."""
-        return {Path(self._settings.path).parent} | {tail.path.parent for tail in self._tails.values()}
+        return {Path(self._path).parent} | {tail.path.parent for tail in self._tails.values()}
 
     def look(self, now: float, change: Change, samples: dict[str, list[bytes]], *, flush: bool = False) -> bool:
         """Read what is new, about a batch of each file; return whether there is more to read at once.
@@ -73,7 +74,7 @@ class Source:
                 for path in here.values():
                     self._adopt_generations(path, now, change)
             if not here:  # nothing new took its place yet, so nothing else would bring us to look
-                self._adopt_generations(Path(self._settings.path), now, change)
+                self._adopt_generations(Path(self._path), now, change)
             change.begun = not self._begun
             self._begun = self._resumed = True
         self._read_all(now, change, samples, flush=flush)
@@ -83,7 +84,7 @@ class Source:
     def _members(self, change: Change) -> dict[FileId, Path] | None:
         """Return the files that the path names now; None if that cannot be told."""
         try:
-            return members(self._settings.path)
+            return members(self._path)
         except NotAFileError:
             change.totals["errors"] += 1
             return {}
@@ -264,7 +265,7 @@ class Source:
 
     def _set_aside_older(self, change: Change) -> None:
         """What is there before we begin and is no log by itself is none of ours, then or later."""
-        for key, (path, _) in generations(self._settings.path).items():
+        for key, (path, _) in generations(self._path).items():
             if key not in self._known and key not in self._tails:
                 self._set_aside(key, path, size_of(path), change)
 

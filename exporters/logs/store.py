@@ -22,6 +22,9 @@ CREATE TABLE IF NOT EXISTS files (
     tail_start INTEGER, tail_end INTEGER, tail BLOB, counted TEXT, cutting INTEGER, ignored INTEGER, has_left INTEGER,
     PRIMARY KEY (source, device, inode)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cursors (
+    source TEXT, stream TEXT, cursor TEXT, PRIMARY KEY (source, stream)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS lines (
     source TEXT, pattern TEXT, count INTEGER NOT NULL, PRIMARY KEY (source, pattern)
 ) WITHOUT ROWID;
@@ -40,6 +43,8 @@ class Change:
     """The source has been looked at, so what comes later is read from its beginning."""
     files: dict[FileId, Known] = field(default_factory=dict)
     forgotten: set[FileId] = field(default_factory=set)
+    cursors: dict[str, str | None] = field(default_factory=dict)
+    """How far each stream of a log behind a program was read; None: it is gone."""
     lines: Counter[str] = field(default_factory=Counter)
     """Matching lines by pattern id."""
     totals: Counter[str] = field(default_factory=Counter)
@@ -52,11 +57,13 @@ class Change:
             self.files.pop(key, None)
         self.forgotten = (self.forgotten - later.files.keys()) | later.forgotten
         self.files |= later.files
+        self.cursors |= later.cursors
         self.lines.update(later.lines)
         self.totals.update(later.totals)
 
     def __bool__(self) -> bool:
-        return bool(self.begun or self.files or self.forgotten or self.lines or self.totals.total())
+        changed = self.begun or self.files or self.forgotten or self.cursors or self.lines
+        return bool(changed or self.totals.total())
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,7 @@ class Saved:
     files: Mapping[FileId, Known]
     lines: Mapping[str, int]
     totals: Mapping[str, int]
+    cursors: Mapping[str, str] = field(default_factory=dict)
 
 
 class Store:
@@ -101,6 +109,7 @@ class Store:
             dict(self._files(source)),
             dict(ask("SELECT pattern, count FROM lines WHERE source = ?", [source]).fetchall()),
             dict(ask("SELECT name, count FROM totals WHERE source = ?", [source]).fetchall()),
+            dict(ask("SELECT stream, cursor FROM cursors WHERE source = ?", [source]).fetchall()),
         )
 
     def commit(self, source: str, change: Change) -> None:
@@ -122,6 +131,11 @@ class Store:
                 "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [_row(source, key, known) for key, known in change.files.items()],
             )
+            for stream, cursor in change.cursors.items():
+                if cursor is None:
+                    write("DELETE FROM cursors WHERE source = ? AND stream = ?", [source, stream])
+                else:
+                    write("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", [source, stream, cursor])
             for table, counts in (("lines", change.lines), ("totals", change.totals)):
                 self._db.executemany(_ADD.format(table), [(source, name, n) for name, n in counts.items()])
 
