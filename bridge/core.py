@@ -31,6 +31,7 @@ from bridge.policy.remediation import Policy, Remediation
 from bridge.run.dispatcher import Dispatcher
 from bridge.run.runner import Runner
 from bridge.steady import SteadyClock
+from bridge.telling import tell
 
 _LOCK_SECONDS = 0.2
 _THREADS = 256
@@ -129,6 +130,8 @@ class Bridge:
             why = str(getattr(error, "orig", None) or error).partition("\n")[0]
             raise LedgerError(f"the ledger did not take it: {why}") from None
         self.metrics.count(receipt.decided, receipt.ended)
+        if receipt.news or receipt.malformed:
+            self._tell(receipt)
         if receipt.accepted or receipt.resolved:  # what is only repeated leaves nothing new to decide
             parts.dispatcher.wake()
         return receipt
@@ -196,6 +199,11 @@ class Bridge:
             parts.others.close()
             parts.ledger.close()
         self._lock.release()
+
+    def _tell(self, receipt: Receipt) -> None:
+        tell(self._log, receipt.news)
+        if receipt.malformed:
+            self._log.warning("malformed alerts", count=receipt.malformed)
 
     def _take_together(self, connection: Connection, notifications: list[Notification]) -> list[Receipt]:
         return take_together(connection, self.policy, self._clock(), notifications)

@@ -13,9 +13,9 @@ from bridge.logs import configure_logs
 from bridge.service import BridgeService
 from remedy.config.problems import ConfigError
 
-configure_logs()
 try:
     service = BridgeService(Path(os.environ.get("REMEDY_CONFIG", "remediation.yml")))
+    configure_logs(service.bridge.policy.settings.logs)
     service.start()
 except ConfigError as wrong:
     raise AppImportError(str(wrong)) from None  # gunicorn prints it, without a trace, and ends

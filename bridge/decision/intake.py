@@ -19,6 +19,7 @@ from bridge.ledger.episodes import EpisodeState
 from bridge.ledger.runs import Outcome, Run, RunState
 from bridge.ledger.schema import AnyRow
 from bridge.policy.remediation import Policy, Remediation
+from bridge.telling import News
 
 RESOLVED_REASON = "Alertmanager says that the alert is resolved"
 
@@ -38,6 +39,8 @@ class Receipt:
     decided: Counter[tuple[str, str]] = field(default_factory=Counter)
     ended: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Runs that had not started and were cancelled, by (remediation, outcome)."""
+    news: list[News] = field(default_factory=list)
+    """Decisions that people may want to read of."""
 
     def answer(self) -> dict[str, int]:
         """Return what the sender is told."""
@@ -170,6 +173,8 @@ class Intake:
             decision = gates.decide(case, gates.CONFIGURED)
             final = None if decision.verdict is Verdict.RUN else decision
             rows.append((episode.id, remediation.name, case.host, case.target, final))
+            if final is not None:
+                self.receipt.news.append(News(episode, remediation.name, final))
         return rows
 
     def _add(self, rows: list[Verdicts]) -> None:

@@ -50,5 +50,5 @@ def _take(connection: Connection, policy: Policy, now: float, group: list[Notifi
     for notification in group:
         accepted = len({alert.identity for alert in notification.alerts} & intake.opened)
         receipts.append(Receipt(accepted=accepted, duplicates=len(notification.alerts) - accepted))
-    receipts[0].decided = Counter(whole.decided)
+    receipts[0].decided, receipts[0].news = Counter(whole.decided), whole.news
     return receipts

@@ -6,6 +6,8 @@ Each notifier works off its own messages, one after the other, so that none wait
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Any
 
 import structlog
 
@@ -17,6 +19,7 @@ from bridge.ledger.store import Ledger, LedgerError
 from bridge.metrics import Metrics
 from bridge.notifiers.base import DeliveryError, Message, Notifier, PermanentError, State
 from bridge.policy.remediation import Policy
+from bridge.telling import Event, about
 
 _TIMEOUT_SECONDS = 20.0
 _TRIES = 10
@@ -109,6 +112,8 @@ class Delivery:
         else:
             self._ledger.write(lambda connection: outbox.done(connection, escalation))
             self._count(escalation, result)
+            with _about(escalation):
+                self._log.info(Event.TOLD, notifier=escalation.notifier, title=escalation.title, result=result)
 
     def _hand_over(self, escalation: Escalation) -> str:
         """Deliver a message, and return what the metrics call that."""
@@ -143,10 +148,15 @@ class Delivery:
         due = None if dead else self._clock() + wait
         self._ledger.write(lambda connection: outbox.failed(connection, escalation, tries, str(error), due))
         self._count(escalation, "dead" if dead else "failed")
-        self._log.warning("an escalation was not delivered", notifier=escalation.notifier, reason=str(error), dead=dead)
+        with _about(escalation):
+            self._log.warning(Event.NOT_TOLD, notifier=escalation.notifier, reason=str(error), dead=dead)
 
     def _count(self, escalation: Escalation, result: str) -> None:
         self._metrics.escalations.labels(escalation.remediation, escalation.notifier, result).inc()
+
+
+def _about(escalation: Escalation) -> AbstractContextManager[Any]:
+    return about(escalation.episode, escalation.remediation, escalation.run_id)
 
 
 def _message(escalation: Escalation, state: State, title: str, story: str, runbook_url: str | None) -> Message:

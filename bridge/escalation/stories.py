@@ -17,10 +17,15 @@ _JOINERS = "\u200c\u200d"
 
 def title(episode: Episode, remediation: str, what: str) -> str:
     """Return one line: what happened to which alert."""
+    happened = f"{remediation}: {what}" if remediation else what
+    return _line(f"{subject(episode)}: {happened}")
+
+
+def subject(episode: Episode) -> str:
+    """Return which alert it is, and where."""
     name = episode.labels.get("alertname", "an alert")
     where = episode.labels.get("instance") or episode.labels.get("host") or "unknown host"
-    happened = f"{remediation}: {what}" if remediation else what
-    return _line(f"{_line(name, _LABEL_SHOWN)} on {_line(where, _LABEL_SHOWN)}: {happened}")
+    return f"{_line(name, _LABEL_SHOWN)} on {_line(where, _LABEL_SHOWN)}"
 
 
 def story(connection: Connection, episode: Episode, run_id: int | None, runbook_url: str | None) -> str:

@@ -12,6 +12,7 @@ from bridge.actions.backups.store import BackupLimits
 from bridge.actions.base import Allow
 from bridge.actions.host.sizes import Size
 from bridge.policy.keys import Keys
+from bridge.policy.log_keys import Logs
 from bridge.policy.peer import Peer
 from remedy.config.durations import Duration
 
@@ -213,6 +214,8 @@ class Settings(Keys):
     """How long the record of what has ended is kept."""
     shutdown_grace: Annotated[Duration, Field(le=timedelta(minutes=10))] = timedelta(seconds=20)
     """How long steps under way may go on when the bridge is told to end."""
+    logs: Annotated[Logs, BeforeValidator(_given_none)] = Logs()
+    """What the bridge says of itself, and where. Changes need a restart."""
     database: Annotated[str, AfterValidator(_sqlite_or_postgres)] = "sqlite:///data/ledger.db"
     """The ledger."""
     reserve: Annotated[Size, Field(ge=0)] = 16 * 1024**2

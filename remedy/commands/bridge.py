@@ -22,6 +22,11 @@ def command(file: Path, *, insecure_config: bool) -> None:
     access_of(policy, insecure=insecure_config)
     listen = listen_of(policy, insecure=insecure_config)
     make_folder(policy, file)
-    configure_logs()
+    configure_logs(policy.settings.logs)
     click.echo(f"remedy bridge: http://{policy.settings.web.listen}/", err=True)
-    serve(lambda: BridgeService(file, insecure=insecure_config), listen)
+
+    def make() -> BridgeService:
+        configure_logs(policy.settings.logs)  # gunicorn has set up its own meanwhile
+        return BridgeService(file, insecure=insecure_config)
+
+    serve(make, listen)

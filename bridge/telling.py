@@ -1,0 +1,81 @@
+"""What the log says of episodes and runs: the same words everywhere, each line with whom and what it is about."""
+
+import logging
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from structlog.contextvars import bound_contextvars
+from structlog.typing import FilteringBoundLogger
+
+from bridge.decision.facts import Episode
+from bridge.decision.gates import Decision, Verdict
+from bridge.escalation.stories import subject
+
+_MOST_LINES = 100
+"""Of one round or notification: a storm is told by its first, and by how many more there are."""
+_WORTH_A_LOOK = frozenset(
+    {
+        Verdict.NO_TARGET,
+        Verdict.DISABLED,
+        Verdict.PAUSED,
+        Verdict.BREAKER_OPEN,
+        Verdict.FLAPPING,
+        Verdict.SILENCED,
+        Verdict.INHIBITED,
+        Verdict.AWAITING_APPROVAL,
+        Verdict.DENIED,
+        Verdict.DRY_RUN,
+    }
+)
+"""Of the others `run` is told when it starts, and the rest passes by itself or is no news: they are `debug`."""
+
+
+class Event(StrEnum):
+    """What happens to an episode or a run."""
+
+    DECIDED = "decided"
+    STARTED = "run started"
+    STEP = "step"
+    ATTEMPT_FAILED = "attempt failed"
+    ENDED = "run ended"
+    TOLD = "people were told"
+    NOT_TOLD = "an escalation was not delivered"
+
+
+@dataclass(frozen=True)
+class News:
+    """A decision that is another than before."""
+
+    episode: Episode
+    remediation: str
+    decision: Decision
+    run_id: int | None = None
+
+    @property
+    def is_worth_a_look(self) -> bool:
+        """Whether a person wants to read it."""
+        return self.decision.verdict in _WORTH_A_LOOK
+
+
+def about(episode: Episode, remediation: str, run_id: int | None = None) -> AbstractContextManager[Any]:
+    """Let every line that is said meanwhile, in this thread, say what it is about."""
+    names = {"episode": episode.fingerprint, "remediation": remediation, "run": run_id}
+    alert = {"alert": subject(episode), "severity": episode.labels.get("severity", "warning")}
+    return bound_contextvars(**{name: value for name, value in {**names, **alert}.items() if value})
+
+
+def tell(log: FilteringBoundLogger, news: Sequence[News]) -> None:
+    """Say what was decided."""
+    worth = [each for each in news if each.is_worth_a_look]
+    for each in worth[:_MOST_LINES]:
+        with about(each.episode, each.remediation, each.run_id):
+            log.info(Event.DECIDED, decision=str(each.decision.verdict), reason=each.decision.reason)
+    if len(worth) > _MOST_LINES:
+        log.info("and more of the like", decisions=len(worth) - _MOST_LINES)
+    for each in news if log.is_enabled_for(logging.DEBUG) else ():
+        if not each.is_worth_a_look:
+            with about(each.episode, each.remediation, each.run_id):
+                log.debug(Event.DECIDED, decision=str(each.decision.verdict), reason=each.decision.reason)
