@@ -1,5 +1,6 @@
 """The bridge as a service over HTTP: what `remedy.web.serve` starts, reloads and stops."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -22,6 +23,8 @@ from remedy.web.hosts import HostCheck
 from remedy.web.serve import Listen
 from remedy.web.webconfig import ClientAuth, WebConfig, read_web_config
 
+_TO_END_SECONDS = 10
+"""So long may it take to end what is left after the grace of the steps, before gunicorn kills it."""
 _LONGEST_SOCKET = 107
 """Bytes that the path of a local socket may have (unix(7), less the ending zero)."""
 
@@ -107,7 +110,11 @@ def listen_of(policy: Policy, *, insecure: bool = False) -> Listen:
     config = _web_config(policy, insecure=insecure)
     authenticates = web.bearer_token_file is not None or config.authenticates
     refuse_open((web.listen,), authenticates=authenticates, remedy="set web.bearer_token_file or web.config_file")
-    return Listen(bind=(web.listen, f"unix:{socket_of(policy)}"), tls=config.tls_server_config)
+    return Listen(
+        bind=(web.listen, f"unix:{socket_of(policy)}"),
+        grace_seconds=math.ceil(policy.settings.shutdown_grace.total_seconds()) + _TO_END_SECONDS,
+        tls=config.tls_server_config,
+    )
 
 
 def socket_of(policy: Policy) -> Path:

@@ -8,7 +8,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -150,6 +150,8 @@ class StepContext:
     stop: threading.Event
     """Set when the bridge wants to end now: give up soon, and raise `StepError`."""
     output: Output = field(default_factory=Output)
+    started: Callable[[int], None] = lambda _pid: None
+    """Told the number of each program that the step has started and waits for."""
     results: Counter[str] = field(default_factory=Counter)
     """What a step came to, counted, for an action that has `counts`."""
 

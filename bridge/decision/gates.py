@@ -46,6 +46,8 @@ class Verdict(StrEnum):
     DENIED = "denied"
     DRY_RUN = "dry_run"
     RUN = "run"
+    MISTAKE = "mistake"
+    """No gate's: the bridge itself failed at it, and looks again."""
 
 
 @dataclass(frozen=True)

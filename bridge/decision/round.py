@@ -8,17 +8,18 @@ from enum import Enum, auto
 from sqlalchemy import Connection
 
 from bridge.decision import by_hand, gates
+from bridge.decision.due import Due
 from bridge.decision.facts import Candidate, Episode, Pause, Standing
 from bridge.decision.gates import Case, Decision, Verdict
 from bridge.decision.intake import Intake
 from bridge.escalation import levels as escalation
 from bridge.ledger import controls, decisions, episodes, journal, runs
 from bridge.ledger.decisions import Entry
-from bridge.ledger.episodes import EpisodeState
 from bridge.ledger.histories import Histories
 from bridge.ledger.journal import StepBegin
 from bridge.ledger.runs import Outcome, Run, RunState
 from bridge.policy.remediation import Policy, Remediation
+from bridge.telling import News
 
 TWICE_SECONDS = 15.0
 """Between two questions that must agree: a return is real, or an alert has gone."""
@@ -36,27 +37,6 @@ class Work(Enum):
     DRY_RUN = auto()
     SETTLE = auto()
     """Its alert has gone while it waited: see whether that counts as fixed."""
-
-
-@dataclass(frozen=True)
-class Due:
-    """What is to be looked at in a round."""
-
-    held: list[Candidate]
-    waiting: list[Run]
-    returning: list[tuple[Episode, float | None]]
-
-    @classmethod
-    def read(cls, connection: Connection, now: float) -> "Due":
-        """Read it from the ledger."""
-        returning = episodes.in_state(connection, EpisodeState.RETURNING)
-        return cls(decisions.due(connection, now), runs.due(connection, now), returning)
-
-    def episodes(self) -> list[Episode]:
-        """Return each episode that must be asked about, once."""
-        found = [candidate.episode for candidate in self.held] + [run.episode for run in self.waiting]
-        found += [episode for episode, _ in self.returning]
-        return list({episode.fingerprint: episode for episode in found}.values())
 
 
 @dataclass
@@ -256,6 +236,8 @@ class Round:
         if candidate.episode.by_hand and run_id is None:
             episodes.close(self.connection, candidate.episode.id, None, self.now, decision.reason)
         self.decided[candidate.remediation, str(decision.verdict)] += entry.is_news
+        if entry.is_news:
+            self.intake.receipt.news.append(News(candidate.episode, candidate.remediation, decision, run_id))
 
     def _write(self) -> None:
         decisions.record(self.connection, self._entries, self.now)

@@ -93,6 +93,15 @@ def end_steps(connection: Connection, ended: Sequence[tuple[StepBegin, StepEnd, 
     _execute(connection, _END_STEP, rows)
 
 
+def note_programs(connection: Connection, started: Sequence[tuple[StepBegin, int, str]]) -> None:
+    """Note the programs that steps have started, so that one which outlives us can be found: (step, pid, its birth)."""
+    rows = [
+        {"run": begin.run_id, "number": begin.attempt, "place": begin.position, "which": pid, "birth": born}
+        for begin, pid, born in started
+    ]
+    _execute(connection, _PROGRAM, rows)
+
+
 def take_back(connection: Connection, run_id: int, attempt: int) -> None:
     """Forget an attempt whose first step was journalled, and which did not begin after all."""
     connection.execute(delete(steps).where(steps.c.run_id == run_id, steps.c.attempt == attempt))
@@ -142,6 +151,7 @@ _THIS_STEP = (
     steps.c.attempt == bindparam("number"),
     steps.c.position == bindparam("place"),
 )
+_PROGRAM = update(steps).where(*_THIS_STEP).values(pid=bindparam("which"), born=bindparam("birth"))
 _END_STEP = (
     update(steps)
     .where(*_THIS_STEP)

@@ -121,6 +121,8 @@ steps = Table(
     Column("position", Integer, nullable=False),
     Column("action", String, nullable=False),
     Column("token", String, nullable=False),
+    Column("pid", Integer),
+    Column("born", String),
     Column("started_at", Float, nullable=False),
     Column("ended_at", Float),
     Column("outcome", String),

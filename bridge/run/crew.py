@@ -14,6 +14,7 @@ from bridge.ledger.store import Ledger, LedgerError
 from bridge.policy.remediation import Policy, Remediation
 from bridge.run.recovery import Recovery
 from bridge.run.runner import Runner, UnwrittenError, Work
+from bridge.telling import about
 
 _GIVE_UP_SECONDS = 7.0
 """So long may steps take that have been told to give up."""
@@ -43,7 +44,15 @@ class Crew:
     def submit(self, run: Run, remediation: Remediation, work: Work) -> None:
         """Let a thread do something for a run, with the policy that the run started with."""
         kept = self._kept.setdefault(run.id, (remediation, self._policy().settings.allow))
-        self._pool.submit(work, *kept).add_done_callback(lambda future: self._done(run, future))
+
+        def told(remediation: Remediation, allow: Allow) -> None:
+            with about(run.episode, run.remediation, run.id):
+                work(remediation, allow)
+
+        try:
+            self._pool.submit(told, *kept).add_done_callback(lambda future: self._done(run, future))
+        except RuntimeError as error:  # no thread can be started
+            self._stranded.put((run.id, error))
 
     def take_up_stranded(self) -> None:
         """Go on with runs whose worker failed: where the ledger could not be written, from where its journal ends.
@@ -97,6 +106,7 @@ class Crew:
             return
         error = future.exception()
         if error is not None:
-            self._log.error("a run could not go on", run=run.id, error=f"{type(error).__name__}: {error}")
+            with about(run.episode, run.remediation, run.id):
+                self._log.error("a run could not go on", error=f"{type(error).__name__}: {error}")
             self._stranded.put((run.id, error))
         self._wake()

@@ -4,29 +4,35 @@ One thread and one transaction decide, so that no two runs can slip past the sam
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from bridge.actions.base import Allow
-from bridge.decision.facts import Pause, Standing
+from bridge.decision import mistakes
+from bridge.decision.due import Due
+from bridge.decision.facts import Pause
 from bridge.decision.gates import Verdict
 from bridge.decision.pause_file import PauseFile
 from bridge.decision.returning import Returning
-from bridge.decision.round import TWICE_SECONDS, Due, Round, Work
+from bridge.decision.round import TWICE_SECONDS, Round, Work
 from bridge.decision.sweep import SWEEP_SECONDS, Sweep
 from bridge.housekeeping import Housekeeping
 from bridge.ledger import decisions, runs
 from bridge.ledger.runs import Run
-from bridge.ledger.store import Ledger
+from bridge.ledger.store import Ledger, LedgerError
 from bridge.metrics import Metrics
 from bridge.peers.standing import Ask
 from bridge.policy.remediation import Policy, Remediation
 from bridge.run.crew import Crew
 from bridge.run.runner import Runner
 from bridge.steady import SteadyClock
+from bridge.telling import tell
 
 _LONGEST_SLEEP_SECONDS = 5.0
 _LONGEST_REST_SECONDS = 0.05
@@ -57,7 +63,7 @@ class Dispatcher:
         self._thread = threading.Thread(target=self._loop, name="dispatcher", daemon=True)
         self._crew = Crew(ledger, policy, runner, pool=pool, clock=clock, wake=self.wake)
         self._housekeeping = Housekeeping(ledger, clock)
-        self._pause_file = PauseFile(ledger.path)
+        self.pause_file = PauseFile(ledger.path)
         self._pause: Pause | None = None
         self._sweep = Sweep(ledger, ask)
         self._swept = 0.0
@@ -87,9 +93,8 @@ class Dispatcher:
         self._look_for_pause_file(now)
         with self._ledger.read() as connection:
             due = Due.read(connection, now)
-        if about := due.episodes():
-            asked = [episode for episode in about if not episode.by_hand]
-            self._decide(due, self._ask(asked) if asked else {})
+        if due.count:
+            self._decide(due)
         if not 0 <= now - self._swept < SWEEP_SECONDS:
             swept = self._sweep.look(self._policy(), now)
             self._metrics.count(swept.decided, swept.ended)
@@ -124,7 +129,24 @@ class Dispatcher:
             self._wake.wait(min(max(0.0, due - self._clock()), _LONGEST_SLEEP_SECONDS))
             self._wake.clear()
 
-    def _decide(self, due: Due, standings: Mapping[str, Standing]) -> None:
+    def _decide(self, due: Due) -> None:
+        """Decide on all of it at once; where a mistake of ours keeps that from being done, find what it is about."""
+        try:
+            self._decide_at_once(due)
+        except (LedgerError, OperationalError):
+            raise  # not about what is due: it stays due
+        except Exception as error:  # noqa: BLE001 - whatever it was, it must not keep the others waiting
+            if due.count > 1:
+                for half in due.halves():
+                    self._decide(half)
+                return
+            self._log.exception("a mistake of the bridge", episodes=[each.fingerprint for each in due.episodes()])
+            held = partial(mistakes.hold, due=due, error=error, now=self._clock())
+            self._metrics.count(Counter(self._ledger.write(held)), {})
+
+    def _decide_at_once(self, due: Due) -> None:
+        asked = [episode for episode in due.episodes() if not episode.by_hand]
+        standings = self._ask(asked) if asked else {}
         policy, now, pause = self._policy(), self._clock(), self._pause
 
         def work(connection: Connection) -> tuple[Returning, Round]:
@@ -134,12 +156,13 @@ class Dispatcher:
         returned, done = self._ledger.write(work)
         self._metrics.count(returned.intake.receipt.decided, returned.intake.receipt.ended)
         self._metrics.count(done.decided, done.ended)
+        tell(self._log, [*returned.intake.receipt.news, *done.intake.receipt.news])
         for job, run, remediation in done.jobs:
             self._crew.submit(run, remediation, self._work(job, run))
 
     def _look_for_pause_file(self, now: float) -> None:
         """Once the file has gone, what it held is looked at."""
-        before, self._pause = self._pause, self._pause_file.read()
+        before, self._pause = self._pause, self.pause_file.read()
         if before is not None and self._pause is None:
             self._ledger.write(lambda connection: decisions.wake(connection, [Verdict.PAUSED], now))
 

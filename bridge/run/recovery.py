@@ -1,6 +1,7 @@
 """Takes up runs that a process left in the middle. Nothing is lost, and nothing runs twice because of a crash."""
 
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -9,12 +10,15 @@ from bridge.ledger import journal, runs
 from bridge.ledger.journal import StepBegin, StepEnd
 from bridge.ledger.runs import Outcome, Run, RunState
 from bridge.ledger.schema import AnyRow
-from bridge.ledger.store import Ledger
+from bridge.ledger.store import Ledger, LedgerError
 from bridge.policy.remediation import Policy, Remediation
 from bridge.run.runner import Runner
+from bridge.run.survivors import Survivor
+from bridge.telling import about
 
 Submit = Callable[[Run, Remediation, Callable[[Remediation, Allow], None]], None]
 """Lets a worker do something for a run."""
+_TRY_AGAIN_SECONDS = 5.0
 _PATIENT = (RunState.WAITING, RunState.AWAITING_APPROVAL)
 
 
@@ -30,20 +34,31 @@ class Recovery:
         with self._ledger.read() as connection:
             left = [run for run in runs.unended(connection) if run.state not in _PATIENT]
         for run in left:
-            self.take_up(run, policy)
+            try:
+                self.take_up(run, policy)
+            except LedgerError:
+                raise
+            except Exception as error:  # noqa: BLE001 - one run must not keep the bridge from starting
+                with about(run.episode, run.remediation, run.id):
+                    self._log.exception("a run could not be taken up")
+                reason = f"the bridge made a mistake when it took it up: {type(error).__name__}: {error}"
+                self._end(run, Outcome.FAILED, reason)
         return len(left)
 
     def take_up(self, run: Run, policy: Policy) -> None:
         """Go on with one run. What had not begun passes the gates again: much may have changed meanwhile."""
         remediation = policy.named(run.remediation)
-        self._log.info("taking up a run", run=run.id, state=run.state)
+        with about(run.episode, run.remediation, run.id):
+            self._log.info("taking up a run", state=run.state)
         if remediation is None:
-            reason = f"{run.remediation} is no longer configured"
-            self._ledger.write(lambda c: runs.end(c, run.id, Outcome.CANCELLED, reason, self._clock()))
+            self._end(run, Outcome.CANCELLED, f"{run.remediation} is no longer configured")
         elif run.state is RunState.QUEUED:
             self._ledger.write(lambda connection: runs.put_back(connection, run, run.attempts, self._clock()))
         else:
             self._go_on(run, remediation)
+
+    def _end(self, run: Run, outcome: Outcome, reason: str) -> None:
+        self._ledger.write(lambda connection: runs.end(connection, run.id, outcome, reason, self._clock()))
 
     def _go_on(self, run: Run, remediation: Remediation) -> None:
         with self._ledger.read() as connection:
@@ -64,8 +79,28 @@ class Recovery:
             self._submit(run, remediation, lambda r, allow: self._runner.go_on(run, r, allow, first))
 
     def _cut_off(self, run: Run, remediation: Remediation, row: AnyRow) -> None:
-        """A step had started and not ended: only one that is idempotent may run again by itself."""
-        reason = f"the step {row.action} was interrupted: the bridge ended while it ran"
+        """A step had started and not ended: only one that is idempotent may run again by itself.
+
+        Its host stays busy until the program that it has started is gone.
+        """
+        survivor = Survivor(row.pid, row.born) if row.pid is not None else None
+        if survivor is None or not survivor.runs():
+            self._interrupted(run, remediation, row, "")
+        else:
+            self._submit(run, remediation, lambda r, _allow: self._outlive(run, r, row, survivor))
+
+    def _outlive(self, run: Run, remediation: Remediation, row: AnyRow, survivor: Survivor) -> None:
+        """End what has survived, however long that takes."""
+        self._log.warning("a step outlived its bridge", run=run.id, action=row.action, pid=survivor.pid)
+        while (why := survivor.end()) is not None:
+            reason = f"process {survivor.pid} of its interrupted step {row.action} still runs: {why}"
+            self._ledger.write(partial(runs.change, run_id=run.id, reason=reason))
+            if self._runner.closing.wait(_TRY_AGAIN_SECONDS):
+                return
+        self._interrupted(run, remediation, row, f"; its process {survivor.pid} still ran, and was ended")
+
+    def _interrupted(self, run: Run, remediation: Remediation, row: AnyRow, more: str) -> None:
+        reason = f"the step {row.action} was interrupted: the bridge ended while it ran{more}"
         if row.ended_at is None:
             begin = StepBegin(run.id, row.attempt, row.position, row.action, row.token, row.started_at)
             ended = (begin, StepEnd(StepOutcome.INTERRUPTED, reason), self._clock())

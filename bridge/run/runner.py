@@ -23,6 +23,7 @@ from bridge.run.hands import Hands
 from bridge.run.steps import Workshop
 from bridge.run.turns import Over, Turn, Turns
 from bridge.run.verification import prove
+from bridge.telling import Event, about
 from bridge.verify.base import Evidence, Scene
 from bridge.verify.none import NOTHING_WANTED
 
@@ -103,7 +104,8 @@ class Runner:
         run, remediation = workshop.run, workshop.remediation
         if begun.attempt == 1 and begun.position == 0:
             self._metrics.start_delay.observe(max(0.0, self._clock() - run.episode.received_at))
-        end = workshop.run_step(remediation.steps[begun.position])
+            self._tell(run, Event.STARTED, target=run.target)
+        end = workshop.run_step(remediation.steps[begun.position], functools.partial(self._turns.note_program, begun))
         if end.outcome is not StepOutcome.SUCCEEDED:
             failure = failure or f"the step {begun.action} {end.outcome}: {end.reason}"
         last = begun.position + 1 == len(remediation.steps) or (bool(failure) and remediation.stop_on_failure)
@@ -122,9 +124,8 @@ class Runner:
         run, remediation, (begun, end) = workshop.run, workshop.remediation, done
         self._metrics.steps.labels(run.remediation, begun.action, end.outcome).inc()
         self._metrics.count_results(remediation.steps[begun.position].kind.counts, end.results)
-        about = {"run": run.id, "remediation": run.remediation, "episode": run.episode.fingerprint}
         said = {"action": begun.action, "outcome": end.outcome, "reason": end.reason}
-        self._log.info("step", attempt=begun.attempt, **about, **said)
+        self._tell(run, Event.STEP, attempt=begun.attempt, **said)
         if turn.begins is not None:
             self._step(workshop, turn.begins, failure)
         elif turn.verifies:
@@ -202,7 +203,7 @@ class Runner:
             )
 
         self._ledger.write(wait)
-        self._log.info("attempt failed", run=run.id, attempt=run.attempts, reason=reason)
+        self._tell(run, Event.ATTEMPT_FAILED, attempt=run.attempts, reason=reason)
 
     def cut_off(self) -> int:
         """Journal every step that this process started and that has not ended; return how many."""
@@ -225,14 +226,11 @@ class Runner:
         self._metrics.runs.labels(run.remediation, over.outcome).inc()
         if run.started_at is not None:
             self._metrics.run_duration.labels(run.remediation).observe(max(0.0, self._clock() - run.started_at))
-        self._log.info(
-            "run ended",
-            run=run.id,
-            remediation=run.remediation,
-            episode=run.episode.fingerprint,
-            outcome=over.outcome,
-            reason=over.reason,
-        )
+        self._tell(run, Event.ENDED, outcome=over.outcome, reason=over.reason)
+
+    def _tell(self, run: Run, event: Event, **said: object) -> None:
+        with about(run.episode, run.remediation, run.id):
+            self._log.info(event, **said)
 
     def _workshop(self, run: Run, remediation: Remediation, allow: Allow) -> Workshop:
         return Workshop(run, remediation, allow, self.backups, self.stop, self._hands)

@@ -3,7 +3,8 @@
 import functools
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from bridge.actions.backups.store import BackupStore
 from bridge.actions.base import (
@@ -46,13 +47,13 @@ class Workshop:
         except StepError as error:
             return f"{step.action}: it would fail: {error}"
 
-    def run_step(self, step: Step) -> StepEnd:
-        """Run one step and say how it ended; it raises nothing."""
+    def run_step(self, step: Step, started: Callable[[int], None]) -> StepEnd:
+        """Run one step and say how it ended; it raises nothing. `started` is told of each program that it starts."""
         try:
             action = self._prepare(step)
         except StepError as error:
             return StepEnd(error.outcome, redact(str(error)))
-        context = self._context(action)
+        context = replace(self._context(action), started=started)
         task = self.hands.start(functools.partial(self._work, action, step.action, context))
         self._wait(task, context)
         if task.results:

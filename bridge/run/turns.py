@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -10,8 +11,9 @@ from bridge.escalation import levels as escalation
 from bridge.ledger import journal, runs
 from bridge.ledger.journal import AttemptEnd, StepBegin, StepEnd
 from bridge.ledger.runs import End, Outcome, Run
-from bridge.ledger.store import Ledger
+from bridge.ledger.store import Ledger, LedgerError
 from bridge.policy.remediation import Remediation
+from bridge.run.survivors import birth
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,18 @@ class Turns:
             LedgerError: it could not be made durable.
         """
         return self._ledger.write_together(self.batch, turn)
+
+    def note_program(self, step: StepBegin, pid: int) -> None:
+        """Note a program that a step has started. On a full disk the step goes on without that."""
+        born = birth(pid)
+        if born is not None:
+            with suppress(LedgerError):
+                self._ledger.write_together(self._note_programs, (step, pid, born))
+
+    @staticmethod
+    def _note_programs(connection: Connection, started: list[tuple[StepBegin, int, str]]) -> list[None]:
+        journal.note_programs(connection, started)
+        return [None] * len(started)
 
     def batch(self, connection: Connection, turns: list[Turn]) -> list[bool]:
         """Write several down within a transaction: one statement for each kind of fact, however many runs there are."""

@@ -54,6 +54,7 @@ def run_program(
     with _start([os.fspath(word) for word in argv], cwd, env, user, with_errors=with_errors) as child:
         pidfd = os.pidfd_open(child.pid)
         try:
+            context.started(child.pid)
             _follow(child, pidfd, context, context.output if output is None else output)
         except BaseException:
             _end_group(child.pid, pidfd)

@@ -84,6 +84,44 @@ def test_what_is_idempotent_is_run_again_after_it_was_interrupted(started):
     assert steps_of(bridge) == [(1, 0, "interrupted"), (2, 0, "succeeded")]
 
 
+def test_what_outlives_a_killed_bridge_is_ended_before_its_host_is_touched_again(started, tmp_path):
+    """Its program ignores SIGTERM, and has a child in a process group of its own."""
+    program = tmp_path / "stubborn"
+    program.write_text(f"""#!/bin/sh
+set -m
+trap '' TERM
+echo $$ >> {tmp_path}/pids
+sleep 71.5 & echo $! >> {tmp_path}/pids
+wait; wait
+sleep 71.5
+""")
+    program.chmod(0o700)
+    configured = configuration(f"[{{command: {{argv: [{program}]}}}}]", "1s")
+    bridge = started("[{wait: {duration: 1ms}}]")
+    bridge.kill()
+    head = bridge.file.read_text().partition("limits:")[0]
+    bridge.file.write_text(head + configured.replace("/usr/bin/sleep", str(program)))
+    bridge.start()
+    assert bridge.fire("web-1")
+    pids = eventually(
+        lambda: (
+            len(found := (tmp_path / "pids").read_text().split()) == 2 and found
+            if (tmp_path / "pids").exists()
+            else None
+        )
+    )
+    survivors = [psutil.Process(int(pid)) for pid in pids]
+    eventually(lambda: bridge.rows("SELECT 1 FROM steps WHERE pid IS NOT NULL"))
+    bridge.kill()
+    assert all(each.is_running() for each in survivors)
+    bridge.start()
+    eventually(lambda: bridge.rows("SELECT 1 FROM runs WHERE outcome = 'interrupted'"))
+    assert not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in survivors)
+    (step,) = bridge.rows("SELECT * FROM steps")
+    assert step["reason"].endswith(f"; its process {pids[0]} still ran, and was ended")
+    assert bridge.rows("SELECT 1 FROM escalations")
+
+
 def test_a_second_bridge_over_one_ledger_waits_and_takes_over(started, tmp_path):
     first = started(f"[{{command: {{argv: [/usr/bin/mktemp, {tmp_path}/mark.XXXXXX]}}}}]")
     second = BridgeProcess(
