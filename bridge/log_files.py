@@ -49,6 +49,11 @@ class LogFiles:
         """Return what writes the files that are wanted, if any are."""
         return [] if logs.directory is None else [cls(logs.directory, logs.keep)]
 
+    def close(self) -> None:
+        """Close the files; what is said afterwards opens them again."""
+        self._alerts.close()
+        self._fixes.close()
+
     def __call__(self, _logger: WrappedLogger, _method: str, said: EventDict) -> EventDict:
         """Write the lines of one event, and return it as it is."""
         event = str(said.get("event"))

@@ -40,7 +40,8 @@ def configure_logs(logs: Logs) -> None:
     )
     forward = _Forward(max(logging.WARNING, logging.getLevelNamesMapping()[logs.level.upper()]))
     for name in _THEIRS:
-        logging.getLogger(name).handlers = [forward]
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [forward], False
 
 
 class _StandardError:
