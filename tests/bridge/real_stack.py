@@ -1,6 +1,7 @@
 """Real Prometheus and Alertmanager processes for tests of what is asked of them; a target whose metrics tests set."""
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,6 +66,18 @@ class Server:
         if self._running is not None:
             self._running.end()
         self._running = None
+
+    def kill(self) -> None:
+        """End it as a crash does: it writes nothing down any more."""
+        if self._running is not None:
+            os.kill(self._running.pid, signal.SIGKILL)
+        self.stop()
+
+    def text(self, path: str) -> str:
+        return requests.get(self.url + path, timeout=5).text
+
+    def delete(self, path: str) -> None:
+        requests.delete(self.url + path, timeout=5).raise_for_status()
 
 
 def alertmanager(folder: Path, name: str = "am") -> Server:
