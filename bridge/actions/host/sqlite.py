@@ -16,6 +16,10 @@ HEADER = b"SQLite format 3\0"
 """What a SQLite file begins with."""
 
 
+class DamagedError(StepError):
+    """SQLite says that the file is malformed."""
+
+
 @contextmanager
 def database(file: Path, context: StepContext, *, read_only: bool = False) -> Iterator[sqlite3.Connection]:
     """Open a database that exists, inside an allowed root.
@@ -46,7 +50,9 @@ def database(file: Path, context: StepContext, *, read_only: bool = False) -> It
             yield connection
         except sqlite3.Error as error:
             context.pause(0)
-            raise StepError(_told(file, error)) from None
+            code = getattr(error, "sqlite_errorname", "")
+            kind = DamagedError if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) else StepError
+            raise kind(_told(file, error)) from None
 
 
 def _is_over(context: StepContext) -> bool:
