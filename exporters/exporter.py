@@ -70,6 +70,10 @@ class Exporter:
         run = self._schedule.probe(name, timeout)
         return self.standings()[name], run
 
+    def again(self) -> None:
+        """Run the checks that failed once more, at once."""
+        self._schedule.again()
+
     def adopt(self, config: ExporterConfig) -> None:
         """Go on with another configuration; checks that are the same keep how they stand.
 

@@ -120,6 +120,15 @@ class Schedule:
         with self._changed:
             self._changed.notify_all()
 
+    def again(self) -> None:
+        """Run what failed last once more at once, instead of after its pause."""
+        with self._changed:
+            now = self._clock.monotonic()
+            for name, task in self._tasks.items():
+                if task.standing.failures and name not in self._running:
+                    self._plan(name, task, now)
+            self._changed.notify_all()
+
     def standings(self) -> dict[str, Standing]:
         """Return how every check stands, by name."""
         with self._changed:

@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from glob import glob, has_magic
 from pathlib import Path
 from stat import S_ISREG
@@ -18,8 +20,8 @@ class NotAFileError(OSError):
     """What stands at a path is a folder, a device or the like."""
 
 
-def members(pattern: str) -> dict[FileId, Path]:
-    """Return the files that a path or glob names now; compressed ones are none of ours.
+def members(pattern: str, exclude: Sequence[str] = ()) -> dict[FileId, Path]:
+    """Return the files that a path or glob names now; compressed ones are none of ours, nor are excluded ones.
 
     Raises:
         NotAFileError: what the path (not a glob) names is no file.
@@ -30,11 +32,16 @@ def members(pattern: str) -> dict[FileId, Path]:
     found: dict[FileId, Path] = {}
     for name in sorted(glob(pattern, recursive=True)):  # noqa: PTH207 - Path.glob takes no absolute patterns
         try:
-            if not _COMPRESSED.search(name):
+            if not _COMPRESSED.search(name) and not is_excluded(name, exclude):
                 found = _one(Path(name)) | found
         except OSError:
             continue  # a folder, or gone since
     return found
+
+
+def is_excluded(name: str | Path, exclude: Sequence[str]) -> bool:
+    """Tell whether a path is one of these paths or globs; `*` stands for any characters, `/` among them."""
+    return any(fnmatchcase(str(name), each) for each in exclude)
 
 
 def relatives(path: Path) -> dict[FileId, tuple[Path, int]]:

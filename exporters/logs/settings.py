@@ -38,7 +38,8 @@ class DockerLogs(BaseModel):
     """A container's output, read with `docker logs`, whatever its logging driver, if that can be read at all.
 
     One that is created anew under the same name is read from its beginning. Lines that Docker splits (at 16 KiB) are
-    put together again. Out of reach is what Docker rotated away, or removed with its container, before it was read.
+    put together again; of those the driver `local` loses the end, so that one counts together with the next line. Out
+    of reach is what Docker rotated away, or removed with its container, before it was read.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,7 +66,7 @@ class LogSource(BaseModel):
     name: Name
     """The label `source` of its metrics."""
     path: str | None = Field(default=None, pattern=r"^/", description="An absolute path or glob.")
-    exclude: list[str] = Field(default=[], description="Paths or globs of files that are left out.")
+    exclude: list[str] = Field(default=[], description="Paths or globs of files that are left out. `*` takes `/` too.")
     journal: Journal | None = Field(default=None, description="The journal in place of a path; `{}` for all of it.")
     docker: DockerLogs | None = Field(default=None, description="A container in place of a path.")
     start_at: StartAt = Field(default="end", description="Where to begin in what is there at the first start.")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from exporters.logs.copies import copies_of, is_copy
 from exporters.logs.engine import Engine
-from exporters.logs.files import NotAFileError, generations, is_relative, members, relatives
+from exporters.logs.files import NotAFileError, generations, is_excluded, is_relative, members, relatives
 from exporters.logs.position import FileId, Known, Position, file_id, set_aside
 from exporters.logs.recognition import found_again, size_of
 from exporters.logs.settings import LogSource
@@ -84,7 +84,7 @@ class Source:
     def _members(self, change: Change) -> dict[FileId, Path] | None:
         """Return the files that the path names now; None if that cannot be told."""
         try:
-            return members(self._path)
+            return members(self._path, self._settings.exclude)
         except NotAFileError:
             change.totals["errors"] += 1
             return {}
@@ -177,7 +177,7 @@ class Source:
     def _adopt_generations(self, path: Path, now: float, change: Change) -> None:
         """Read what came and went at a path between two looks: unknown files beside it, but no copies."""
         for key, (beside, _) in relatives(path).items():
-            if key in self._known or key in self._tails:
+            if key in self._known or key in self._tails or is_excluded(beside, self._settings.exclude):
                 continue
             tail = self._open(key, beside, Position(), change)
             if tail is None:
@@ -219,6 +219,8 @@ class Source:
                 change.totals["errors"] += 1
 
     def _read(self, tail: Tail, now: float, change: Change, samples: dict[str, list[bytes]], *, flush: bool) -> None:
+        if tail.is_ours:
+            return
         changed = tail.changed(now)
         settle = not tail.settled and (flush or now - tail.changed_at >= QUIET_SECONDS)
         if not (changed or tail.more or settle):

@@ -5,12 +5,14 @@ after a moment of quiet; what it matched is remembered with the position, so tha
 when it is finished.
 """
 
+import logging
 import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from exporters.logs.engine import Engine
+from exporters.logs.own import is_own_log
 from exporters.logs.position import FileId, Position, file_id, position_at
 
 BLOCK = 256 * 1024
@@ -62,11 +64,20 @@ class Tail:
         """There is more to read at once."""
         self.behind = 0
         """Bytes that are not yet read."""
+        self._ours = False
         self._seen: tuple[int, int] = (-1, -1)
 
     def close(self) -> None:
         """Let go of the file."""
         os.close(self.fd)
+
+    @property
+    def is_ours(self) -> bool:
+        """Is it a log that we write ourselves, and so not read? It is not known before its first line is there."""
+        if not self._ours and is_own_log(self.path, self.fd):
+            logging.getLogger(__name__).warning("%s is what we write ourselves, so it is not read", self.path)
+            self._ours, self.more, self.settled = True, False, True
+        return self._ours
 
     def changed(self, now: float) -> bool:
         """Has the file been written to since this was last asked?"""

@@ -16,8 +16,8 @@ Make = Callable[..., World]
 def make(tmp_path: Path) -> Iterator[Make]:
     worlds: list[World] = []
 
-    def made(path: str = "app.log", start_at: Any = "end") -> World:
-        worlds.append(World(tmp_path, path, start_at))
+    def made(path: str = "app.log", start_at: Any = "end", exclude: tuple[str, ...] = ()) -> World:
+        worlds.append(World(tmp_path, path, start_at, exclude))
         return worlds[-1]
 
     yield made
@@ -197,6 +197,52 @@ def test_a_fifo_does_not_hang_us(make: Make) -> None:
     os.mkfifo(w.file())
     w.look()
     assert w.counted("errors") >= 1
+
+
+def test_what_is_excluded_is_left_alone(make: Make) -> None:
+    w = make("*.log", "beginning", exclude=("debug*",))
+    w.write(1)
+    w.write(2, "debug.log")
+    w.look()
+    w.file("debug.log").rename(w.file("debug.log.1"))
+    w.file().rename(w.file("app.log.1"))
+    w.write(3)
+    w.write(4, "debug-2.log")
+    w.settle()
+    assert w.counted() == 4
+
+
+OUR_LINES = [
+    f"2026-11-21T10:00:00Z run 7 free-disk (DiskFull): the step failed: {HIT}",
+    f"2026-11-21 10:00:00 - AutoFixDaemon - [WARNING] - {HIT}",
+    f'{{"timestamp": "x", "severity": "error", "message": "{HIT}", "action": "failed", "description": "{HIT}"}}',
+]
+
+
+@pytest.mark.parametrize("line", OUR_LINES)
+@pytest.mark.parametrize("name", ["auto_fix.log", "alerts.log", "auto_fix.log.1"])
+def test_what_bridge_and_run_write_for_people_is_no_log(
+    make: Make, name: str, line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    w = make("*.log*", "beginning")
+    w.file(name).touch()
+    w.look()
+    w.raw(f"{line}\n{HIT}\n".encode(), name)
+    w.write(2)
+    w.look()
+    w.raw(f"{line}\n{HIT}\n".encode(), name)
+    w.kill()
+    w.settle()
+    assert w.counted() == 2
+    assert "what we write ourselves" in caplog.text
+
+
+def test_logs_of_others_with_such_a_name_are_read(make: Make) -> None:
+    w = make("*.log", "beginning")
+    w.raw(f"{HIT}\n2026-11-21T10:00:00Z run 7 batch: {HIT}\n".encode(), "alerts.log")
+    w.raw(f"2026-11-21T10:00:00Z run 7 batch: {HIT}\n".encode(), "batch.log")
+    w.settle()
+    assert w.counted() == 3
 
 
 def test_compressed_generations_are_left_alone(make: Make) -> None:

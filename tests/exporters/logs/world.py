@@ -19,11 +19,18 @@ PATTERNS = [LogPattern(id="disk_full", name="Disk full", regex="no space left", 
 class World:
     """One source and what writes to it. Every line has a number, so no two are alike."""
 
-    def __init__(self, folder: Path, path: str = "app.log", start_at: object = "beginning") -> None:
+    def __init__(
+        self, folder: Path, path: str = "app.log", start_at: object = "beginning", exclude: tuple[str, ...] = ()
+    ) -> None:
         self.folder = folder / "logs"
         self.folder.mkdir()
         self.state = folder / "state.db"
-        self.settings = LogSource(name="app", path=str(self.folder / path), start_at=start_at)  # type: ignore[arg-type]
+        self.settings = LogSource(
+            name="app",
+            path=str(self.folder / path),
+            start_at=start_at,  # type: ignore[arg-type]
+            exclude=[str(self.folder / each) for each in exclude],
+        )
         self.now = 1000.0
         self.written = 0
         self._numbers = count(1)
