@@ -7,6 +7,9 @@ from bridge.ledger import clock, retention
 from bridge.ledger.store import Ledger, LedgerError
 from bridge.steady import TOLERANCE_SECONDS, SteadyClock
 
+_PIECES = 20
+"""Of the record that are dropped in one go at most; several millions of episodes a day."""
+
 
 class Housekeeping:
     """Called between rounds."""
@@ -59,14 +62,12 @@ class Housekeeping:
         return True
 
     def forget(self, keep: float) -> None:
-        """Drop a part of what ended more than `keep` seconds ago."""
+        """Drop a part of what ended more than `keep` seconds ago, in small pieces: others write between them."""
         before = self._clock() - keep
-
-        def work(connection: Connection) -> None:
-            retention.forget(connection, before)
-            self._remember(connection)
-
-        self._ledger.write(work)
+        self._ledger.write(self._remember)
+        for _ in range(_PIECES):
+            if self._ledger.write(lambda connection: retention.forget(connection, before)) < retention.AT_ONCE:
+                return
 
     def _remember(self, connection: Connection) -> None:
         clock.remember(connection, *self._moment())

@@ -4,11 +4,14 @@ from sqlalchemy import Connection, delete, select
 
 from bridge.ledger.schema import UNENDED, attempts, decisions, episodes, escalations, runs, steps
 
-_AT_ONCE = 500
+AT_ONCE = 100
+"""Episodes that go in one transaction: about 10 ms, in which nobody else can write."""
 
 
-def forget(connection: Connection, before: float, limit: int = _AT_ONCE) -> int:
-    """Delete episodes that closed before a moment, with all that hangs on them; return how many.
+def forget(connection: Connection, before: float, limit: int = AT_ONCE) -> int:
+    """Delete episodes that closed before a moment, with all that hangs on them.
+
+    Returns how many: `limit` where there may be more.
 
     Episodes whose run has not ended, or whose escalation has not been delivered, are kept.
     """
@@ -31,5 +34,5 @@ def forget(connection: Connection, before: float, limit: int = _AT_ONCE) -> int:
     nobodys = (
         select(decisions.c.id).where(decisions.c.episode_id.is_(None), decisions.c.looked_at < before).limit(limit)
     )
-    connection.execute(delete(decisions).where(decisions.c.id.in_(nobodys)))
-    return len(ids)
+    malformed = connection.execute(delete(decisions).where(decisions.c.id.in_(nobodys))).rowcount
+    return max(len(ids), malformed)
