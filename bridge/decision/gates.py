@@ -236,6 +236,8 @@ ASKED: tuple[Gate, ...] = (not_firing, silenced, inhibited)
 MODES: tuple[Gate, ...] = (awaiting_approval, dry_run)
 RETRIES: tuple[Gate, ...] = (paused, no_slot, *ASKED)
 """Gates before a further attempt of a run that has begun."""
+FINISHING: tuple[Gate, ...] = CONFIGURED + RECORDED + MODES
+"""Gates of a run that is to finish though its alert is over: there is nothing to ask about it any more."""
 GATES: tuple[Gate, ...] = CONFIGURED + RECORDED + ASKED + MODES
 
 

@@ -125,9 +125,11 @@ class Intake:
     def _over(self, run: Run, reason: str) -> None:
         remediation = self.policy.named(run.remediation)
         finishes = remediation is not None and not remediation.cancel_on_resolve
-        if run.state is RunState.QUEUED and (run.attempts or finishes):
+        if run.state is RunState.QUEUED and run.attempts:
             return
         if not run.attempts and run.state in (RunState.AWAITING_APPROVAL, RunState.QUEUED, RunState.WAITING):
+            if finishes:
+                return
             runs.end(self.connection, run.id, Outcome.CANCELLED, reason, self.now)
             self.receipt.ended[run.remediation, str(Outcome.CANCELLED)] += 1
         elif run.state is RunState.WAITING:

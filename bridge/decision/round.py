@@ -153,10 +153,11 @@ class Round:
             runs.change(self.connection, run.id, state=RunState.VERIFYING, due_at=None)
             self.jobs.append((Work.SETTLE, run, remediation))
             return
-        if not run.episode_open:
+        if not run.episode_open and remediation.cancel_on_resolve:
             self._end(run, Outcome.CANCELLED, RESOLVED_REASON)
             return
-        decision = gates.decide(case, gates.RETRIES if run.attempts else gates.GATES)
+        first = gates.GATES if run.episode_open else gates.FINISHING
+        decision = gates.decide(case, gates.RETRIES if run.attempts else first)
         if run.episode.by_hand and not run.attempts:
             decision = by_hand.now_or_never(case, decision)
         match decision.verdict:

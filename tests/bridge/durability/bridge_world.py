@@ -50,6 +50,8 @@ class Hand:
 
     touches: list[Touch] = field(default_factory=list)
     fails: bool = False
+    once: bool = False
+    """Only the next one fails."""
     now: float = START
 
 
@@ -69,6 +71,7 @@ def recording(hand: Hand) -> type[Action]:
             remediation = context.labels["alertname"].lower()
             hand.touches.append(Touch(run, remediation, context.host, context.target, hand.now))
             if hand.fails:
+                hand.fails = not hand.once
                 raise StepError("it was told to fail")
             return "noted"
 
@@ -108,8 +111,10 @@ class World:
 
     def __init__(self, folder: Path, configuration: str) -> None:
         self.folder, self.hand = folder, Hand()
-        self.policy = self._with_recorded_steps(world.policy(configuration, folder / "ledger.db"))
+        self.policy = self.with_recorded_steps(world.policy(configuration, folder / "ledger.db"))
         self.now = self.monotonic = START
+        self.chance = 0.0
+        """What is drawn for jitter."""
         self.boot = "1"
         """Which start of the machine it is."""
         self.active: set[str] = set()
@@ -131,7 +136,7 @@ class World:
             token=str(next(self._tokens)),
             backups=BackupStore(self.folder),
             clock=self.clock,
-            chance=lambda: 0.0,
+            chance=lambda: self.chance,
         )
         self.dispatcher = Dispatcher(
             self.ledger,
@@ -218,7 +223,8 @@ class World:
         """Change something as an operator does."""
         return self.ledger.write(work)
 
-    def _with_recorded_steps(self, policy: Policy) -> Policy:
+    def with_recorded_steps(self, policy: Policy) -> Policy:
+        """Exchange the steps for those that note that they were run."""
         kind = recording(self.hand)
         changed = [
             replace(each, steps=tuple(Step("recorded", kind, {}) for _ in each.steps)) for each in policy.remediations
