@@ -110,27 +110,21 @@ class Runner:
             failure = failure or f"the step {begun.action} {end.outcome}: {end.reason}"
         last = begun.position + 1 == len(remediation.steps) or (bool(failure) and remediation.stop_on_failure)
         turn = self._turn(workshop, (begun, end, self._clock()), last=last, failed=bool(failure))
-        go_on = functools.partial(self._follow, workshop, turn, (begun, end), failure, last=last)
+        go_on = functools.partial(self._follow, workshop, turn, end.outcome, failure, last=last)
         try:
             self.write(turn)
         except LedgerError as error:
             raise UnwrittenError(str(error), turn, lambda _remediation, _allow: go_on()) from None
         go_on()
 
-    def _follow(
-        self, workshop: Workshop, turn: Turn, done: tuple[StepBegin, StepEnd], failure: str, *, last: bool
-    ) -> None:
+    def _follow(self, workshop: Workshop, turn: Turn, outcome: StepOutcome, failure: str, *, last: bool) -> None:
         """Go on after the end of a step was written down; `failure` is what failed first in this attempt."""
-        run, remediation, (begun, end) = workshop.run, workshop.remediation, done
-        self._metrics.steps.labels(run.remediation, begun.action, end.outcome).inc()
-        self._metrics.count_results(remediation.steps[begun.position].kind.counts, end.results)
-        said = {"action": begun.action, "outcome": end.outcome, "reason": end.reason}
-        self._tell(run, Event.STEP, attempt=begun.attempt, **said)
+        run, remediation = workshop.run, workshop.remediation
         if turn.begins is not None:
             self._step(workshop, turn.begins, failure)
         elif turn.verifies:
             self.verify(run, remediation, since=self._clock())
-        elif last and failure and end.outcome is not StepOutcome.INTERRUPTED:
+        elif last and failure and outcome is not StepOutcome.INTERRUPTED:
             self.not_fixed(run, remediation, failure)
 
     def _turn(self, workshop: Workshop, ended: tuple[StepBegin, StepEnd, float], *, last: bool, failed: bool) -> Turn:
@@ -214,13 +208,22 @@ class Runner:
         self.write(Turn(run, remediation, over=Over(outcome, reason)))
 
     def write(self, turn: Turn) -> None:
-        """Write a turn down; where it ended its run, count that.
+        """Write a turn down; count the step and the run that ended with it.
 
         Raises:
             LedgerError: it could not be made durable.
         """
-        if self._turns.write(turn) and turn.over is not None:
+        is_over = self._turns.write(turn)
+        if turn.ended is not None:
+            self._step_ended(turn.run, turn.remediation, *turn.ended[:2])
+        if is_over and turn.over is not None:
             self._ended(turn.run, turn.over)
+
+    def _step_ended(self, run: Run, remediation: Remediation, begun: StepBegin, end: StepEnd) -> None:
+        self._metrics.steps.labels(run.remediation, begun.action, end.outcome).inc()
+        self._metrics.count_results(remediation.steps[begun.position].kind.counts, end.results)
+        said = {"action": begun.action, "outcome": end.outcome, "reason": end.reason}
+        self._tell(run, Event.STEP, attempt=begun.attempt, **said)
 
     def _ended(self, run: Run, over: Over) -> None:
         self._metrics.runs.labels(run.remediation, over.outcome).inc()

@@ -240,7 +240,8 @@ def test_a_bridge_tells_the_whole_story(tmp_path: Path) -> None:
         bridge.close()
     lines, fixes = told
     assert {tuple(line) for line in lines} == {tuple(KEYS)}
-    assert any("run started" in line and "works" in line for line in fixes)
+    one = [line.split("): ")[1].split(":")[0] for line in fixes if " works " in line]
+    assert one == ["run started", "step", "run ended"]
     assert any("step: command: failed" in line for line in fixes)
     said = [json.loads(line) for line in bridge.log().splitlines() if not line.startswith("remedy bridge: http")]
     about_runs = [line for line in said if "run" in line]
