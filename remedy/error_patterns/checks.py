@@ -100,19 +100,17 @@ def database(source: Source) -> dict[str, Any]:
 def postgresql(source: Source) -> dict[str, Any]:
     """What pg_isready asks; host and port come from DATABASE_URL, PGHOST and PGPORT, as there."""
     environment = source.place.environment
-    try:
-        url = urlsplit(environment.get("DATABASE_URL", ""))
-        where = {"host": url.hostname, "port": url.port}
-    except ValueError:
-        where = {"host": None, "port": None}
-    host = source.text("host") or where["host"] or environment.get("PGHOST") or "localhost"
-    port = source.keys.get(values.whole, "port", default=where["port"] or int(environment.get("PGPORT") or 5432))
-    return {"kind": "postgresql", "host": host, "port": port}
+    url = _url(environment.get("DATABASE_URL", ""))
+    host = source.text("host") or url[0] or environment.get("PGHOST") or "localhost"
+    usual = url[1] or _url(f"//h:{environment.get('PGPORT', '')}")[1] or 5432
+    return {"kind": "postgresql", "host": host, "port": source.keys.get(values.whole, "port", default=usual)}
 
 
 def redis(source: Source) -> dict[str, Any]:
-    """A PING; without the library, whether the port is open, which is all that the daemon asked."""
-    where = source.host_and_port(6379)
+    """A PING; without the library, whether the port is open, which is all that the daemon asked. REDIS_URL is heard."""
+    url = _url(source.place.environment.get("REDIS_URL", ""))
+    host, port = source.text("host", "hostname", default=url[0] or "localhost"), url[1] or 6379
+    where = {"host": host, "port": source.keys.get(values.whole, "port", default=port)}
     try:
         kinds.load(checks, "redis", Check, "kind of check").model_validate({"name": "x", "kind": "redis"})
     except MissingExtra as missing:
@@ -187,6 +185,16 @@ def _holds(keys: Keys, fields: dict[str, Any]) -> bool:
         keys.note(f"is left out: {'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}")
         return False
     return True
+
+
+def _url(text: str) -> tuple[str | None, int | None]:
+    """Return host and port of a URL, as far as it has them."""
+    try:
+        found = urlsplit(text)
+        where = found.hostname, found.port
+    except ValueError:
+        return None, None
+    return where
 
 
 def _percent(source: Source, usual: float) -> float:

@@ -8,6 +8,8 @@ from remedy.error_patterns.steps import Source, Wanted, roots, strings
 
 _ANYBODY = "."
 """A command line that anybody has."""
+_APP = r"(^|[\s/=])app\.py($|[\s:])"
+"""A command line that has the file app.py; `test_app.py` is another one."""
 
 
 def service_restart(source: Source) -> Iterator[Wanted]:
@@ -17,7 +19,7 @@ def service_restart(source: Source) -> Iterator[Wanted]:
         source.keys.note("names no service, so there is nothing to restart")
         return
     if name == "flask_app":
-        fields = {"processes": {"command_line": r"app\.py"}, "signal": "HUP", "most": 100}
+        fields = {"processes": {"command_line": _APP}, "signal": "HUP", "most": 100}
         yield Wanted("process_signal", fields, {"processes": ["python3"]})
         return
     unit = name if "." in name else f"{name}.service"

@@ -93,9 +93,7 @@ class Cycles:
         return self._stopping.is_set()
 
     def _left(self) -> list[str]:
-        left = self._record.left()
-        health = self._engine.health()
-        left += [] if health is Overall.HEALTHY else [f"ヘルスチェック: {health}"]
+        left = [*self._record.left(), *self._engine.failing()]
         for each in left:
             self._log.say(f"未解決: {each}", "WARNING")
         return left

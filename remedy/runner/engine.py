@@ -14,6 +14,7 @@ from exporters.config import ExporterConfig
 from exporters.exporter import Exporter
 from exporters.health import Overall, overall
 from exporters.logs.redaction import shown
+from exporters.schedule import StillHangingError
 from remedy.runner.takeover import ended_meanwhile
 from remedy.runner.watch import Watch
 
@@ -87,6 +88,19 @@ class Engine:
     def health(self) -> Overall:
         """Return how the checks stand together."""
         return overall(self.exporter.standings())
+
+    def failing(self) -> list[str]:
+        """Say which checks fail now: those that failed when they ran last are run again, since much was done since."""
+        standings = self.exporter.standings()
+        again = [name for name, standing in standings.items() if standing.failures]
+        return [why for name in again if (why := self._fails(name)) is not None]
+
+    def _fails(self, name: str) -> str | None:
+        try:
+            standing, run = self.exporter.probe(name, _CHECK_SECONDS)
+        except StillHangingError:
+            return f"{name}: its last run is still hanging"
+        return f"{name}: {run.result.message}" if standing.after(run).failures else None
 
     def stop(self) -> None:
         """End what finds; whoever started the bridge ends it."""

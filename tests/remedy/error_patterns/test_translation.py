@@ -78,7 +78,13 @@ def test_what_is_missing_lets_everything_in(tmp_path):
     assert "units" in made.remediation["allow"]
     assert [next(iter(step)) for step in steps(made, "p0")] == ["service_restart"]
     assert steps(made, "p1") == [
-        {"process_signal": {"processes": {"command_line": "app\\.py"}, "signal": "HUP", "most": 100}}
+        {
+            "process_signal": {
+                "processes": {"command_line": r"(^|[\s/=])app\.py($|[\s:])"},
+                "signal": "HUP",
+                "most": 100,
+            }
+        }
     ]
 
 
