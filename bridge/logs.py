@@ -5,9 +5,9 @@ Nothing that goes wrong with a log stops what it tells of: a line that cannot be
 
 import logging
 import os
+import re
 import sys
 from contextlib import suppress
-from typing import Any
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -17,6 +17,8 @@ from bridge.policy.log_keys import Logs
 from bridge.run.redaction import redact
 
 _STDERR = 2
+_MAY_HOLD_SECRET = re.compile("[:=]|--")
+"""No form of a secret is without these."""
 _THEIRS = (None, "gunicorn.error")
 """Loggers of others: the root, and one whose lines do not reach the root."""
 
@@ -68,8 +70,7 @@ class _Forward(logging.Handler):
 
 def _redact(_logger: WrappedLogger, _method: str, said: EventDict) -> EventDict:
     """Take secrets out of every text, whoever wrote it."""
-    return {name: _redacted(value) for name, value in said.items()}
-
-
-def _redacted(value: Any) -> Any:
-    return redact(value) if isinstance(value, str) else value
+    for name, value in said.items():
+        if isinstance(value, str) and name != "timestamp" and _MAY_HOLD_SECRET.search(value):
+            said[name] = redact(value)
+    return said
