@@ -2,25 +2,23 @@
 
 import os
 import re
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import StringConstraints, model_validator
 
-from bridge.actions.base import Action, Allow, StepContext, StepError, StepTimeoutError, Touched
+from bridge.actions.base import Action, Allow, StepContext, StepError, Touched
 from bridge.actions.host.fields import AbsolutePath
 from bridge.actions.host.folders import place_refusal
+from bridge.actions.host.postgres import connected, connection_string
 from bridge.actions.host.sizes import spell_size
 from bridge.actions.host.sqlite import database
 from remedy.config.extras import MissingExtra, require
 
 TableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?$")]
 _LOCK_SECONDS = 5
-_CONNECT_SECONDS = 10
-_LOOK_AT_STOP_SECONDS = 0.2
+_ENVIRONMENT = "DATABASE_URL"
 
 
 class DatabaseVacuum(Action):
@@ -98,78 +96,30 @@ class DatabaseVacuum(Action):
         return f"vacuumed {file}: {spell_size(max(0, freed))} given back"
 
     def _postgresql(self, context: StepContext) -> str:
-        if not self.postgresql_environment:
-            self._vacuum(self._connection_string(), context)
+        if self.postgresql_file is not None:
+            self._vacuum(connection_string(self.postgresql_file), str(self.postgresql_file), context)
             return f"vacuumed and analysed {', '.join(self.tables) or 'all tables'}"
-        with self._connected(text := _of_environment(os.environ)) as server:
+        text = _of_environment(os.environ)
+        with connected(text, _ENVIRONMENT, context) as server:
             rows = server.execute("SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate").fetchall()
         names = sorted(name for (name,) in rows)
         for name in names:
             context.pause(0)
-            self._vacuum(text, context, name)
+            self._vacuum(text, _ENVIRONMENT, context, name)
         return f"vacuumed and analysed {len(names)} databases: {', '.join(names)}"
 
-    def _connected(self, text: str, database: str | None = None) -> Any:
+    def _vacuum(self, text: str, source: str, context: StepContext, database: str | None = None) -> None:
         psycopg = require("psycopg", "postgres")
-        which = {} if database is None else {"dbname": database}
-        try:
-            return psycopg.connect(text, autocommit=True, connect_timeout=_CONNECT_SECONDS, **which)
-        except psycopg.OperationalError as error:
-            raise StepError(f"PostgreSQL: {str(error).splitlines()[0]}") from None
-        except psycopg.Error:  # its message repeats the connection string
-            where = self.postgresql_file or "DATABASE_URL"
-            raise StepError(f"{where} holds no connection string of PostgreSQL") from None
-
-    def _vacuum(self, text: str, context: StepContext, database: str | None = None) -> None:
-        psycopg = require("psycopg", "postgres")
-        connection = self._connected(text, database)
         names = [psycopg.sql.Identifier(*table.split(".")) for table in self.tables]
         statement = psycopg.sql.SQL("VACUUM (ANALYZE) {}").format(psycopg.sql.SQL(", ").join(names))
-        with connection, _cancelled_on_stop(connection, context):
-            connection.add_notice_handler(lambda notice: context.output.say(str(notice.message_primary)))
-            try:
-                connection.execute(f"SET lock_timeout = '{_LOCK_SECONDS}s'")
-                connection.execute(f"SET statement_timeout = {int(context.remaining() * 1000)}")
-                connection.execute(statement)
-            except psycopg.errors.QueryCanceled:
-                context.pause(0)
-                raise StepTimeoutError("PostgreSQL did not finish in time") from None
-            except psycopg.Error as error:
-                raise StepError(f"PostgreSQL: {str(error).splitlines()[0]}") from None
-
-    def _connection_string(self) -> str:
-        try:
-            text = Path(str(self.postgresql_file)).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise StepError(f"{self.postgresql_file} cannot be read: {type(error).__name__}") from None
-        if not text:
-            raise StepError(f"{self.postgresql_file} holds no connection string of PostgreSQL: it is empty")
-        return text
+        with connected(text, source, context, database) as connection:
+            connection.execute(f"SET lock_timeout = '{_LOCK_SECONDS}s'")
+            connection.execute(statement)
 
 
 def _of_environment(environment: Mapping[str, str]) -> str:
     """Return DATABASE_URL without the name of a driver; libpq itself looks at PGHOST and its like."""
     return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", environment.get("DATABASE_URL", ""))
-
-
-@contextmanager
-def _cancelled_on_stop(connection: Any, context: StepContext) -> Iterator[None]:
-    """Let the bridge's end cancel what the server is doing for this connection."""
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(_LOOK_AT_STOP_SECONDS):
-            if context.stop.is_set():
-                connection.cancel()
-                return
-
-    watcher = threading.Thread(target=watch, name="cancel-on-stop", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join()
 
 
 def _room(file: Path, needed: int) -> None:
