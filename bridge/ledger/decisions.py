@@ -53,8 +53,11 @@ def add_malformed(connection: Connection, subject: Any, reason: str, now: float)
 
 
 def due(connection: Connection, now: float) -> list[Candidate]:
-    """Return what is to be looked at now, the longest waiting first; a run that is held looks after itself."""
-    return [_candidate(row) for row in connection.execute(_DUE_NOW, {"now": now})]
+    """Return what is to be looked at now: first what is new, then the longest waiting; a run looks after itself."""
+    rows = connection.execute(_NEW_NOW, {"now": now}).all()
+    if len(rows) < _BATCH:
+        rows = [*rows, *connection.execute(_DUE_NOW, {"now": now}).all()[: _BATCH - len(rows)]]
+    return [_candidate(row) for row in rows]
 
 
 def current(connection: Connection, episode_id: int, remediation: str) -> Candidate | None:
@@ -130,20 +133,18 @@ def finish(connection: Connection, episode_id: int, verdict: Verdict, reason: st
 
 def wake(connection: Connection, verdicts: Iterable[Verdict], now: float, hosts: Sequence[str] | None = None) -> None:
     """Make what is held due now, retries too, because the reason may have ended (on some hosts, or for all)."""
-    which = [decisions.c.due_at > now, decisions.c.decision.in_(list(verdicts))]
-    if hosts is not None:
-        which.append(decisions.c.host.in_(hosts))
-    _wake(connection, select(decisions.c.id, decisions.c.run_id).where(*which), now)
+    held = _HELD_WITH if hosts is None else _HELD_ON
+    which = {"verdicts": list(verdicts)} | ({} if hosts is None else {"hosts": hosts})
+    _wake(connection, held, which, now)
 
 
 def wake_some(connection: Connection, verdict: Verdict, now: float, count: int) -> None:
     """Make the longest held ones with a verdict due now: there is room for about so many."""
-    held = select(decisions.c.id, decisions.c.run_id).where(decisions.c.due_at > now, decisions.c.decision == verdict)
-    _wake(connection, held.order_by(decisions.c.due_at).limit(count), now)
+    _wake(connection, _LONGEST_HELD, {"verdict": verdict, "count": count}, now)
 
 
-def _wake(connection: Connection, held: Any, now: float) -> None:
-    rows = connection.execute(held).all()
+def _wake(connection: Connection, held: Any, which: dict[str, Any], now: float) -> None:
+    rows = connection.execute(held, {**which, "now": now}).all()
     _execute(connection, _DUE, [{"which": row.id, "now": now} for row in rows])
     _execute(connection, _RUN_DUE, [{"which": row.run_id, "now": now} for row in rows if row.run_id is not None])
 
@@ -188,7 +189,7 @@ _CANDIDATES = select(
 ).join_from(decisions, episodes)
 """A candidate's columns, its run, its episode's fields: all columns of both tables take twice as long."""
 _HELD = (decisions.c.due_at.is_not(None), decisions.c.run_id.is_(None))
-_DUE_NOW = (
+_ANY_DUE = (
     _CANDIDATES.where(
         decisions.c.due_at <= bindparam("now"),
         decisions.c.run_id.is_(None),
@@ -197,6 +198,9 @@ _DUE_NOW = (
     .order_by(decisions.c.due_at, decisions.c.id)
     .limit(_BATCH)
 )
+_NEW_NOW = _ANY_DUE.where(decisions.c.decision == PENDING)
+_DUE_NOW = _ANY_DUE.where(decisions.c.decision != PENDING)
+"""Thousands that are held must not stand before what has just come."""
 _STILL_HELD = select(decisions.c.id).where(decisions.c.id.in_(bindparam("ids", expanding=True)), CURRENT, *_HELD)
 _NEXT_DUE = select(decisions.c.due_at).where(*_HELD).order_by(decisions.c.due_at).limit(1)
 _ADD = insert(decisions)
@@ -207,6 +211,12 @@ _SAID: dict[str, Any] = {
     "looked_at": bindparam("now"),
 }
 _THIS = update(decisions).where(decisions.c.id == bindparam("which"))
+_LATER = select(decisions.c.id, decisions.c.run_id).where(decisions.c.due_at > bindparam("now"))
+_HELD_WITH = _LATER.where(decisions.c.decision.in_(bindparam("verdicts", expanding=True)))
+_HELD_ON = _HELD_WITH.where(decisions.c.host.in_(bindparam("hosts", expanding=True)))
+_LONGEST_HELD = (
+    _LATER.where(decisions.c.decision == bindparam("verdict")).order_by(decisions.c.due_at).limit(bindparam("count"))
+)
 _DUE = _THIS.values(due_at=bindparam("now"))
 _RUN_DUE = (
     update(runs)

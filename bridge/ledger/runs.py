@@ -121,14 +121,12 @@ def put_back(connection: Connection, run: Run, attempts: int, now: float) -> Non
 
 def due(connection: Connection, now: float) -> list[Run]:
     """Return the runs whose next attempt is due, or whose time for approval is up."""
-    query = _RUNS.where(UNENDED, runs.c.state.in_(_WITH_DUE_TIME), runs.c.due_at <= now).order_by(runs.c.due_at)
-    return [_run(row) for row in connection.execute(query)]
+    return [_run(row) for row in connection.execute(_DUE, {"now": now})]
 
 
 def next_due(connection: Connection) -> float | None:
     """Return when the next of these is due."""
-    waiting = (UNENDED, runs.c.state.in_(_WITH_DUE_TIME))
-    first: float | None = connection.scalar(select(func.min(runs.c.due_at)).where(*waiting))
+    first: float | None = connection.scalar(_NEXT_DUE)
     return first
 
 
@@ -183,10 +181,7 @@ def end_all(connection: Connection, ends: Sequence[End], now: float) -> set[int]
     """End several runs as `end` does; return the ids of those that had not ended before."""
     if not ends:
         return set()
-    query = select(runs.c.id, runs.c.host, runs.c.episode_id)
-    found = {
-        row.id: row for row in connection.execute(query.where(runs.c.id.in_([end.run_id for end in ends]), UNENDED))
-    }
+    found = {row.id: row for row in connection.execute(_OPEN, {"ids": [end.run_id for end in ends]})}
     ended = [end for end in ends if end.run_id in found]
     rows = [{"which": e.run_id, "how": e.outcome, "why": e.reason, "now": now} for e in ended]
     _execute(connection, _END, rows)
@@ -247,6 +242,14 @@ _RUNS = select(
     episodes.c.received_at,
     episodes.c.notified_at,
 ).join(episodes, episodes.c.id == runs.c.episode_id)
+
+_WAITING = (UNENDED, runs.c.state.in_(_WITH_DUE_TIME))
+_DUE = _RUNS.where(*_WAITING, runs.c.due_at <= bindparam("now")).order_by(runs.c.due_at)
+_NEXT_DUE = select(func.min(runs.c.due_at)).where(*_WAITING)
+_OPEN = select(runs.c.id, runs.c.host, runs.c.episode_id).where(
+    runs.c.id.in_(bindparam("ids", expanding=True)), UNENDED
+)
+"""Made once: to build a statement takes longer than SQLite takes to carry it out."""
 
 
 def _run(row: AnyRow) -> Run:

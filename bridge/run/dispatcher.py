@@ -36,7 +36,8 @@ from bridge.telling import tell
 
 _LONGEST_SLEEP_SECONDS = 5.0
 _LONGEST_REST_SECONDS = 0.05
-"""A round rests as long as it took, within this: in a storm a few large ones leave more to the intake than many."""
+"""A round that begins nothing rests as long as it took, within this: in a storm a few large ones leave more to the
+intake than many."""
 _MAY_HAVE_ENDED = (Verdict.PAUSED, Verdict.TARGET_BUSY, Verdict.LIMITED)
 """Reasons that may have ended while no bridge was there to see it."""
 
@@ -67,6 +68,7 @@ class Dispatcher:
         self._pause: Pause | None = None
         self._sweep = Sweep(ledger, ask)
         self._swept = 0.0
+        self._begun = 0
 
     def recover(self) -> int:
         """Take up what the last process left; return how many runs. Called once, before `start`."""
@@ -118,14 +120,15 @@ class Dispatcher:
 
     def _loop(self) -> None:
         while not self._runner.closing.is_set():
-            began = self._clock.monotonic()
+            began, begun = self._clock.monotonic(), self._begun
             try:
                 due = self.round()
             except Exception as error:  # noqa: BLE001 - deciding must go on; what is due stays due in the ledger
                 self._log.error("deciding failed", error=f"{type(error).__name__}: {error}")
                 due = self._clock() + 1
             took = self._clock.monotonic() - began
-            self._runner.closing.wait(min(took, _LONGEST_REST_SECONDS))
+            if self._begun == begun:
+                self._runner.closing.wait(min(took, _LONGEST_REST_SECONDS))
             self._wake.wait(min(max(0.0, due - self._clock()), _LONGEST_SLEEP_SECONDS))
             self._wake.clear()
 
@@ -157,6 +160,7 @@ class Dispatcher:
         self._metrics.count(returned.intake.receipt.decided, returned.intake.receipt.ended)
         self._metrics.count(done.decided, done.ended)
         tell(self._log, [*returned.intake.receipt.news, *done.intake.receipt.news])
+        self._begun += len(done.jobs)
         for job, run, remediation in done.jobs:
             self._crew.submit(run, remediation, self._work(job, run))
 
