@@ -51,6 +51,8 @@ class History:
     returns: int = 0
     """How often the alert came back within the window of flapping."""
     attempts: int = 0
+    held: int = 0
+    """How many decisions wait, of whatever remediation: the more, the less often each is looked at."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ LOOK_AGAIN_SECONDS = 60
 """When a held episode is looked at again where nothing says when its reason ends."""
 ASK_AGAIN_SECONDS = 5
 """The same for what must be asked of others: one question for all held episodes, so it is cheap."""
+LOOKS_A_SECOND = 50
+"""Where many are held, each is looked at the less often: thousands must not keep a processor busy for days."""
 FRESH_SECONDS = 30
 """A notification younger than this is evidence enough for a first attempt when no Alertmanager answers."""
 HOUR = 3600
@@ -113,9 +115,9 @@ def paused(case: Case) -> Decision | None:
     pause = case.history.pause
     if pause is None:
         return None
-    until = case.now + LOOK_AGAIN_SECONDS if pause.until is None else pause.until
+    again = _again(case, LOOK_AGAIN_SECONDS)
     scope = "everything" if not pause.remediation else pause.remediation
-    return Decision(Verdict.PAUSED, f"{scope} is paused: {pause.reason}", min(until, case.now + LOOK_AGAIN_SECONDS))
+    return Decision(Verdict.PAUSED, f"{scope} is paused: {pause.reason}", min(pause.until or again, again))
 
 
 def target_busy(case: Case) -> Decision | None:
@@ -123,7 +125,7 @@ def target_busy(case: Case) -> Decision | None:
     busy = case.history.busy_with
     if busy is None:
         return None
-    return Decision(Verdict.TARGET_BUSY, f"run {busy} is at work on {case.host}", case.now + LOOK_AGAIN_SECONDS)
+    return Decision(Verdict.TARGET_BUSY, f"run {busy} is at work on {case.host}", _again(case, LOOK_AGAIN_SECONDS))
 
 
 def cooldown(case: Case) -> Decision | None:
@@ -141,7 +143,7 @@ def no_slot(case: Case) -> Decision | None:
     if case.history.running < case.limits.concurrent:
         return None
     why = f"{case.history.running} runs are at work, the limit is {case.limits.concurrent}"
-    return Decision(Verdict.LIMITED, why, case.now + LOOK_AGAIN_SECONDS)
+    return Decision(Verdict.LIMITED, why, _again(case, LOOK_AGAIN_SECONDS))
 
 
 def limited(case: Case) -> Decision | None:
@@ -151,13 +153,13 @@ def limited(case: Case) -> Decision | None:
         return held
     if history.runs_in_hour >= limits.runs_per_hour:
         why = f"{history.runs_in_hour} runs were started within the last hour, the limit is {limits.runs_per_hour}"
-        return Decision(Verdict.LIMITED, why, case.now + LOOK_AGAIN_SECONDS)
+        return Decision(Verdict.LIMITED, why, _again(case, LOOK_AGAIN_SECONDS))
     return None
 
 
 def breaker_open(case: Case) -> Decision | None:
     """Hold when one remediation would touch more distinct hosts than it may; a person resets the breaker."""
-    due = case.now + LOOK_AGAIN_SECONDS
+    due = _again(case, LOOK_AGAIN_SECONDS)
     if case.history.breaker is not None:
         return Decision(Verdict.BREAKER_OPEN, f"the breaker is open: {case.history.breaker}", due)
     others, allowed = case.history.other_hosts, case.limits.targets
@@ -176,12 +178,12 @@ def flapping(case: Case) -> Decision | None:
     if case.history.returns < rule.times:
         return None
     why = f"the alert came back {case.history.returns} times within {format_duration(rule.within)}"
-    return Decision(Verdict.FLAPPING, why, case.now + LOOK_AGAIN_SECONDS)
+    return Decision(Verdict.FLAPPING, why, _again(case, LOOK_AGAIN_SECONDS))
 
 
 def not_firing(case: Case) -> Decision | None:
     """Hold what Prometheus or Alertmanager does not know as firing now."""
-    standing, due = case.standing, case.now + ASK_AGAIN_SECONDS
+    standing, due = case.standing, _again(case, ASK_AGAIN_SECONDS)
     if standing.prometheus is False:
         return Decision(Verdict.NOT_FIRING, "the alert is not active in Prometheus", due)
     if standing.prometheus_error:
@@ -202,7 +204,7 @@ def silenced(case: Case) -> Decision | None:
     if not case.standing.silenced_by:
         return None
     why = f"silenced by {', '.join(case.standing.silenced_by)}"
-    return Decision(Verdict.SILENCED, why, case.now + ASK_AGAIN_SECONDS)
+    return Decision(Verdict.SILENCED, why, _again(case, ASK_AGAIN_SECONDS))
 
 
 def inhibited(case: Case) -> Decision | None:
@@ -210,7 +212,7 @@ def inhibited(case: Case) -> Decision | None:
     if not case.standing.inhibited_by:
         return None
     why = f"inhibited by {', '.join(case.standing.inhibited_by)}"
-    return Decision(Verdict.INHIBITED, why, case.now + ASK_AGAIN_SECONDS)
+    return Decision(Verdict.INHIBITED, why, _again(case, ASK_AGAIN_SECONDS))
 
 
 def awaiting_approval(case: Case) -> Decision | None:
@@ -239,6 +241,11 @@ RETRIES: tuple[Gate, ...] = (paused, no_slot, *ASKED)
 FINISHING: tuple[Gate, ...] = CONFIGURED + RECORDED + MODES
 """Gates of a run that is to finish though its alert is over: there is nothing to ask about it any more."""
 GATES: tuple[Gate, ...] = CONFIGURED + RECORDED + ASKED + MODES
+
+
+def _again(case: Case, seconds: float) -> float:
+    """Return when to look again at what nothing announces."""
+    return case.now + max(seconds, case.history.held / LOOKS_A_SECOND)
 
 
 def decide(case: Case, gates: Iterable[Gate] = GATES) -> Decision:

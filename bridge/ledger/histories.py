@@ -39,6 +39,7 @@ class Histories:
             if row.state in AT_WORK:
                 self._at_work.add(row.id)
         self._in_hour = connection.scalar(_IN_HOUR, {"since": now - HOUR}) or 0
+        self._held = connection.scalar(_HELD) or 0
         self._touched = self._hosts({remediation.name for _, remediation in asked})
         self._ends = self._last_ends(asked)
         self._returns = self._earlier(asked)
@@ -60,6 +61,7 @@ class Histories:
             breaker=self._breakers.get(remediation.name),
             returns=sum(at > since for id_, at in earlier if id_ != candidate.episode.id),
             attempts=attempts,
+            held=self._held,
         )
 
     def slot(self, run_id: int, remediation: str, host: str, *, first: bool) -> None:
@@ -119,6 +121,7 @@ def _chunks(values: list[Any]) -> Iterable[list[Any]]:
 _PAUSES = select(pauses).where(or_(pauses.c.until.is_(None), pauses.c.until > bindparam("now")))
 _BREAKERS = select(breakers)
 _BUSY = select(runs.c.id, runs.c.host, runs.c.state).where(UNENDED, runs.c.slot_at.is_not(None))
+_HELD = select(func.count()).where(decisions.c.due_at.is_not(None))
 _IN_HOUR = select(func.count()).select_from(runs).where(runs.c.slot_at > bindparam("since"))
 _TOUCHED = (
     select(runs.c.remediation, runs.c.host)

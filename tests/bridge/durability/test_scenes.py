@@ -8,6 +8,7 @@ from bridge.decision.payload import fingerprint
 from bridge.ledger import runs as runs_
 from bridge.ledger.schema import decisions, episodes, escalations, runs, steps
 from tests.bridge.durability.bridge_world import World, opened
+from tests.bridge.world import alert
 
 DAY = 86400
 
@@ -308,3 +309,21 @@ def test_a_breaker_that_was_reset_counts_anew(world):
         world.write(lambda c: operators.reset_breaker(c, "down", world.now))
         world.advance(1)
     assert touched == [2, 4, 6]
+
+
+def test_what_has_just_come_is_looked_at_before_thousands_that_are_held(tmp_path):
+    with opened(tmp_path, configuration()) as world:
+        crowd = [labels(f"web-{number}") for number in range(1200)]
+        world.silenced |= {fingerprint(each) for each in crowd}
+        for start in range(0, len(crowd), 400):
+            world.active |= {fingerprint(each) for each in crowd[start : start + 400]}
+            world.notify(*(alert(each, starts_at=world.now) for each in crowd[start : start + 400]))
+        for _ in range(4):
+            world.round()
+        held = world.rows(decisions, decisions.c.decision == Verdict.SILENCED)
+        assert len(held) == len(crowd)
+        assert max(row.due_at for row in held) == pytest.approx(world.now + len(crowd) / 50), "the more, the less often"
+        world.advance(60)
+        world.fire(labels("new"), world.now)
+        world.settle(1)
+        assert [touch.host for touch in world.hand.touches] == ["new"]
