@@ -1,13 +1,14 @@
 """What the HTTP interface shows: pages of runs, decisions and episodes, the newest first, as plain dicts."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, or_, select
+from sqlalchemy import Connection, Select, func, or_, select
 
 from bridge.escalation.stories import moment
 from bridge.ledger.decisions import PENDING
 from bridge.ledger.episodes import BY_HAND
-from bridge.ledger.schema import AnyRow, attempts, decisions, episodes, escalations, runs, steps
+from bridge.ledger.schema import UNCLOSED, UNENDED, AnyRow, attempts, decisions, episodes, escalations, runs, steps
 from bridge.ledger.schema import breakers as breakers_
 from bridge.ledger.schema import pauses as pauses_
 
@@ -22,9 +23,11 @@ def run_page(
     after: int | None = None,
     remediation: str | None = None,
     outcome: str | None = None,
+    state: str | None = None,
 ) -> list[dict[str, Any]]:
     """Return runs, each without what its steps printed."""
     query = _RUNS if outcome is None else _RUNS.where(runs.c.outcome == outcome)
+    query = query if state is None else query.where(runs.c.state == state, UNENDED)
     rows = connection.execute(_page(query, runs, limit, after, remediation)).all()
     journal = _journal(connection, [row.id for row in rows])
     return [_run(row, journal.get(row.id, [])) for row in rows]
@@ -72,17 +75,15 @@ def decision_page(
     return [_decision(row) for row in connection.execute(_page(query, decisions, limit, after, remediation))]
 
 
-def episode_page(connection: Connection, *, limit: int = MOST, after: int | None = None) -> list[dict[str, Any]]:
-    """Return episodes with their current verdicts."""
-    rows = connection.execute(_page(select(episodes), episodes, limit, after, None)).all()
-    verdicts: dict[int, list[dict[str, Any]]] = {}
-    ids = [row.id for row in rows]
-    current = select(decisions).where(decisions.c.episode_id.in_(ids), decisions.c.current)
-    for row in connection.execute(current.order_by(decisions.c.id)):
-        shown = {"remediation": row.remediation or None, "decision": row.decision, "reason": row.reason}
-        verdicts.setdefault(row.episode_id, []).append(
-            {**shown, "run_id": row.run_id, "due_at": _when(row.due_at), "at": _when(row.at)}
-        )
+def episode_page(
+    connection: Connection, *, limit: int = MOST, after: int | None = None, closed: bool | None = None
+) -> list[dict[str, Any]]:
+    """Return episodes with their current verdicts; only the closed ones, or only the others, where it is said."""
+    query = select(episodes)
+    if closed is not None:
+        query = query.where(episodes.c.closed_at.is_not(None) if closed else UNCLOSED)
+    rows = connection.execute(_page(query, episodes, limit, after, None)).all()
+    verdicts = current_verdicts(connection, [row.id for row in rows])
     return [
         {
             "id": row.id,
@@ -97,6 +98,34 @@ def episode_page(connection: Connection, *, limit: int = MOST, after: int | None
         }
         for row in rows
     ]
+
+
+def current_verdicts(connection: Connection, episode_ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+    """Return what was decided last on each of these episodes, with what has become of the run, by episode."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    query = select(decisions, runs.c.state, runs.c.outcome, runs.c.reason.label("run_reason"))
+    current = query.outerjoin(runs, runs.c.id == decisions.c.run_id).where(
+        decisions.c.episode_id.in_(episode_ids), decisions.c.current
+    )
+    for row in connection.execute(current.order_by(decisions.c.id)):
+        run = None if row.run_id is None else {"state": row.state, "outcome": row.outcome, "reason": row.run_reason}
+        found.setdefault(row.episode_id, []).append(
+            {
+                "remediation": row.remediation or None,
+                "decision": row.decision,
+                "reason": row.reason,
+                "run_id": row.run_id,
+                "run": run,
+                "due_at": _when(row.due_at),
+                "at": _when(row.at),
+            }
+        )
+    return found
+
+
+def count_unclosed(connection: Connection) -> int:
+    """Return how many episodes are not closed."""
+    return connection.scalar(select(func.count()).select_from(episodes).where(UNCLOSED)) or 0
 
 
 def escalation_page(connection: Connection, *, limit: int = MOST, after: int | None = None) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -9,6 +10,7 @@ import click
 
 from remedy.control.client import BridgeClient
 from remedy.control.options import AS_JSON, CONFIG
+from remedy.control.story import labels_of, plain
 
 
 @click.command()
@@ -33,7 +35,7 @@ def command(payload: BinaryIO | None, file: Path, *, offline: bool, as_json: boo
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     else:
-        click.echo("\n\n".join(_spell(each) for each in found) or "no alert fires")
+        click.echo("\n\n".join("\n".join(_spell(each)) for each in found) or "no alert fires")
 
 
 def _offline(file: Path, body: bytes) -> list[dict[str, Any]]:
@@ -54,9 +56,22 @@ def _offline(file: Path, body: bytes) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _spell(found: dict[str, Any]) -> str:
-    labels = ", ".join(f"{name}={value}" for name, value in found["labels"].items())
-    lines = [labels, f"  {found['remediation'] or 'no remediation'}: {found['decision']}: {found['reason']}"]
-    lines += [f"    {gate['gate']:<18} {gate['objection'] or 'passes'}" for gate in found["gates"]]
-    lines += [f"  would {step['plan']} ({step['action']})" for step in found["plan"]]
-    return "\n".join(lines)
+def _spell(found: dict[str, Any]) -> Iterator[str]:
+    yield labels_of(found["labels"])
+    recorded = found.get("recorded")
+    if recorded is not None:
+        yield plain(f"  on record since {recorded['at']}: {_verdict(recorded)}")
+    word = "decided anew now" if recorded else found["remediation"] or "no remediation"
+    yield plain(f"  {word}: {found['decision']}: {found['reason']}")
+    for gate in found["gates"]:
+        yield plain(f"    {gate['gate']:<18} {gate['objection'] or 'passes'}")
+    for step in found["plan"]:
+        yield plain(f"  would {step['plan']} ({step['action']})")
+
+
+def _verdict(recorded: dict[str, Any]) -> str:
+    said = f"{recorded['remediation'] or 'no remediation'}: {recorded['decision']}: {recorded['reason']}"
+    due = f", looked at again at {recorded['due_at']}" if recorded["due_at"] and recorded["run_id"] is None else ""
+    if (run := recorded["run"]) is None:
+        return said + due
+    return f"{said} (run {recorded['run_id']}: {run['outcome'] or run['state']}: {run['reason']})"

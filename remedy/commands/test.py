@@ -29,7 +29,9 @@ def command(files: tuple[Path, ...], only: str | None, *, as_json: bool) -> None
 
     Example: remedy test remediation_test.yml
     """
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))  # the bridge's log is not asked for
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
+    )  # its log is not asked for
     scripts = _read(files)
     results = [result for script in scripts for result in _play(script, only or "")]
     if not results:

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from bridge.policy.remediation import Policy
 
 _TIMEOUT_SECONDS = 30.0
-_ERROR = 400
+_ERROR = _WRONG_USE = 400
+
+
+class _WrongUseError(click.ClickException):
+    exit_code = 2
 
 
 class _SocketConnection(http.client.HTTPConnection):
@@ -58,13 +62,16 @@ class BridgeClient:
             answer = connection.getresponse()
             data = json.loads(answer.read() or b"null")
         except OSError as error:
-            raise click.ClickException(f"no bridge answers at {self.socket}: {error.strerror or error}") from None
+            raise click.ClickException(
+                f"no bridge answers at {self.socket}: {error.strerror or error}: is it running, and with this file?"
+            ) from None
         except (ValueError, http.client.HTTPException):
             raise click.ClickException(f"what answers at {self.socket} is no bridge") from None
         finally:
             connection.close()
         if answer.status >= _ERROR:
-            raise click.ClickException(str((data or {}).get("error", f"the bridge answered {answer.status}")))
+            refusal = _WrongUseError if answer.status == _WRONG_USE else click.ClickException
+            raise refusal(str((data or {}).get("error", f"the bridge answered {answer.status}")))
         return data
 
 

@@ -1,5 +1,6 @@
 """What operators say to a running bridge, as they say it: each command against a real `remedy bridge`."""
 
+import io
 import json
 import os
 import re
@@ -8,11 +9,14 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import closing, contextmanager
+from contextlib import chdir, closing, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import requests
+
+from remedy.cli import main
 
 CONFIG = """
 database: sqlite:///{folder}/data/ledger.db
@@ -37,17 +41,17 @@ def free_port() -> int:
 
 def remedy(*arguments: str, folder: Path, check: int = 0) -> str:
     """Run a command in the bridge's folder and return what it says; nothing that a person does wrong is a trace."""
-    done = subprocess.run(
-        [sys.executable, "-m", "remedy", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr
-    assert done.returncode == check, done.stderr
-    return done.stdout if check == 0 else done.stderr
+    said, complained = io.StringIO(), io.StringIO()
+    with (
+        chdir(folder),
+        redirect_stdout(said),
+        redirect_stderr(complained),
+        patch.object(sys, "argv", ["remedy", *arguments]),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    assert (ended.value.code or 0) == check, complained.getvalue()
+    return said.getvalue() if check == 0 else complained.getvalue()
 
 
 class Running:
@@ -178,3 +182,62 @@ def test_gunicorn_takes_the_shipped_file(tmp_path):
         running.fires("Do")
         run_id = running.decided(alertname="Do", decision="run")["run_id"]
         assert running.ended(run_id)["outcome"] == "unverified"
+
+
+def test_fix_by_hand_and_its_story(bridge):
+    told = remedy("fix", "do-it", "--target", "web-7", "--reason", "nervous", "--wait", folder=bridge.folder)
+    first, *story = told.splitlines()
+    assert first.startswith("run: do-it may run on web-7: by hand, asked for by ")
+    assert first.partition(" (run ")[0].endswith("(local socket): nervous")
+    assert "do-it on web-7: unverified" in story[0]
+    assert any("wait succeeded: waited 10ms" in line for line in story)
+    said = json.loads(remedy("fix", "ask-first", "--target", "web-7", "--json", folder=bridge.folder))
+    assert (said["decision"], said["target"]) == ("run", "web-7")
+    assert bridge.ended(said["run_id"])["by_hand"]
+
+
+def test_fix_is_refused_with_the_reason(bridge):
+    remedy("pause", "deploy", "--remediation", "do-it", folder=bridge.folder)
+    said = remedy("fix", "do-it", "--target", "web-8", folder=bridge.folder, check=1)
+    assert said.startswith("remedy: paused: do-it is paused: deploy, says ")
+    remedy("resume", "--remediation", "do-it", folder=bridge.folder)
+    assert "did you mean 'do-it'" in remedy("fix", "doit", "--target", "web-8", folder=bridge.folder, check=1)
+    for wrong in (["--label", "x"], ["--label", "alertname=Other"], ["--target", ""]):
+        remedy("fix", "do-it", "--target", "web-8", *wrong, folder=bridge.folder, check=2)
+
+
+def test_what_is_paused_and_which_breakers_are_open(bridge):
+    assert remedy("pause", folder=bridge.folder) == "nothing is paused\n"
+    remedy("pause", "データベース移行", "--for", "1h", folder=bridge.folder)
+    assert re.fullmatch(
+        r"everything is paused until \S+Z: データベース移行, says .+\n", remedy("pause", folder=bridge.folder)
+    )
+    (pause,) = json.loads(remedy("pause", "--json", folder=bridge.folder))["pauses"]
+    assert pause["remediation"] is None
+    remedy("resume", folder=bridge.folder)
+    assert "nothing is paused" in remedy("resume", folder=bridge.folder, check=1)
+    assert "needs a reason" in remedy("pause", "--for", "1h", folder=bridge.folder, check=2)
+    assert "duration: 'soon' is not a duration" in remedy("pause", "x", "--for", "soon", folder=bridge.folder, check=2)
+    assert remedy("breaker", folder=bridge.folder) == "no breaker is open\n"
+    assert json.loads(remedy("breaker", "--json", folder=bridge.folder)) == {"breakers": []}
+
+
+def test_explain_says_what_is_on_record(bridge):
+    bridge.fires("Recorded")
+    bridge.decided(alertname="Recorded", decision="no_match")
+    told = remedy("explain", folder=bridge.folder)
+    assert "on record since" in told
+    assert "no_match: no remediation matches" in told
+    found = [e for e in json.loads(remedy("explain", "--json", folder=bridge.folder)) if e["recorded"]]
+    assert found
+
+
+def test_what_an_alert_says_does_not_reach_the_terminal(bridge):
+    labels = {"alertname": "Do", "instance": "web-66:9100", "word": "\x1b[31mred\x07[bold]"}
+    body = {"version": "4", "alerts": [{"status": "firing", "labels": labels, "startsAt": "2026-11-21T10:00:00Z"}]}
+    requests.post(f"{bridge.url}/webhook", json=body, timeout=10)
+    run = bridge.await_row("runs", lambda r: (r["target"], r["state"]), "web-66", "ended")
+    for arguments in (["history", str(run["id"])], ["explain"]):
+        told = remedy(*arguments, folder=bridge.folder)
+        assert "\\x1b[31mred\\x07[bold]" in told
+        assert "\x1b" not in told
