@@ -33,7 +33,7 @@ def configure_logs(logs: Logs) -> None:
         structlog.processors.format_exc_info,
         _redact,
         *LogFiles.of(logs),
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if console else structlog.processors.JSONRenderer(),
+        *([structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())] if console else _JSON),
     ]
     structlog.configure(
         processors=processors,
@@ -66,6 +66,14 @@ class _Forward(logging.Handler):
             structlog.get_logger(record.name).log(record.levelno, record.getMessage(), exc_info=record.exc_info)
         except Exception:  # noqa: BLE001 - as every handler of logging does
             self.handleError(record)
+
+
+def _in_order(_logger: WrappedLogger, _method: str, said: EventDict) -> EventDict:
+    """Put first what every line has."""
+    return {name: said.pop(name, None) for name in ("timestamp", "level", "event")} | dict(said)
+
+
+_JSON: list[Processor] = [_in_order, structlog.processors.JSONRenderer(ensure_ascii=False)]
 
 
 def _redact(_logger: WrappedLogger, _method: str, said: EventDict) -> EventDict:
