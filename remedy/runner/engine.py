@@ -15,6 +15,7 @@ from exporters.exporter import Exporter
 from exporters.health import Overall, overall
 from exporters.logs.redaction import shown
 from exporters.schedule import StillHangingError
+from remedy.runner.rules import CERTAIN
 from remedy.runner.takeover import ended_meanwhile
 from remedy.runner.watch import Watch
 
@@ -29,9 +30,13 @@ _TELL_SECONDS = 15.0
 class Engine:
     """What finds, and what fixes; the cycles drive it."""
 
-    def __init__(self, exporter: Exporter, watch: Watch, bridge: Bridge) -> None:
-        """Take the parts; `watch` is the bridge's observer."""
-        self.exporter, self.watch, self.bridge = exporter, watch, bridge
+    def __init__(self, exporter: Exporter, watch: Watch, bridge: Bridge, *, hurried: bool = False) -> None:
+        """Take the parts; `watch` is the bridge's observer.
+
+        `hurried`: somebody waits for the end, so what fails is checked again at once, until its alert is certain and
+        after its fix.
+        """
+        self.exporter, self.watch, self.bridge, self._hurried = exporter, watch, bridge, hurried
         self.stopping = threading.Event()
         self._found: list[Alert] = []
         self._looking = threading.Lock()
@@ -56,6 +61,9 @@ class Engine:
             self._end_what_is_over()
             self._thread.start()
             self._wait(self._has_checked, _CHECK_SECONDS)
+            if self._hurried:
+                self._wait(self._is_certain, _CHECK_SECONDS)
+                self._found += self.detect()
         return _firing(self._found)
 
     def detect(self) -> list[Alert]:
@@ -119,6 +127,8 @@ class Engine:
         while not self.stopping.wait(_KEEP_SECONDS):
             if any("pattern" in labels for labels in self.watch.firing()):
                 self._forget_fixed()
+            if self._hurried:
+                self.exporter.again()
             self._tell(self._look(begin=False))
 
     def _forget_fixed(self) -> None:
@@ -147,6 +157,13 @@ class Engine:
 
     def _has_checked(self) -> bool:
         return all(standing.last for standing in self.exporter.standings().values())
+
+    def _is_certain(self) -> bool:
+        """Tell whether each check is healthy, or has failed as often as its alert wants; if not, ask again."""
+        doubtful = any(0 < standing.failures < CERTAIN for standing in self.exporter.standings().values())
+        if doubtful:
+            self.exporter.again()
+        return not doubtful
 
     def _busy(self, *, verifying: bool) -> bool:
         with self.bridge.ledger.read() as connection:

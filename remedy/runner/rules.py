@@ -13,6 +13,8 @@ Rule = Callable[["Reading"], Iterator[Labels]]
 
 JOB = "exporter"
 """The job's name in monitoring/prometheus.yml."""
+CERTAIN = 3
+"""So many failures in a row are no accident."""
 PATTERN_SECONDS = 60.0
 """How long LogPatternMatched stays after the last matching line."""
 
@@ -63,7 +65,7 @@ def log_pattern_matched(reading: Reading) -> Iterator[Labels]:
 
 
 RULES: Mapping[str, Rule] = {
-    "HealthCheckFailing": failing("HealthCheckFailing", 3, "warning"),
+    "HealthCheckFailing": failing("HealthCheckFailing", CERTAIN, "warning"),
     "HealthCheckStillFailing": failing("HealthCheckStillFailing", 5, "critical"),
     "ProcessGone": process_gone,
     "LogPatternMatched": log_pattern_matched,

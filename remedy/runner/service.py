@@ -94,7 +94,7 @@ def run_to_the_end(task: Task, rhythm: Rhythm, told: Told) -> int:
     _announce(task, log)
     exporter, watch = _eyes(task)
     bridge = Bridge(task.policy, CollectorRegistry(), observer=watch)
-    engine = Engine(exporter, watch, bridge)
+    engine = Engine(exporter, watch, bridge, hurried=True)
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         engine.stopping.set()
