@@ -1,6 +1,6 @@
-"""What following a log costs: processor time and lag while it is written at a steady rate.
+"""What following a log costs: processor time and lag while it is written at a steady rate, and to take in a backlog.
 
-python benchmarks/exporter_follow.py [--rate 2] [--rate 20] [--seconds 10]
+python benchmarks/exporter_follow.py [--rate 2] [--rate 20] [--seconds 10] [--backlog FILE]
 """
 
 import argparse
@@ -41,11 +41,37 @@ def follow(rate: float, seconds: float) -> str:
             while (exporter.metric("log_source_read_bytes_total") or 0) < written:
                 time.sleep(_TICK)
             after = time.monotonic() - begun - passed
-            pss = sum(process.memory_full_info().pss for process in family)
+            pss = _pss(family)
         finally:
             exporter.stop(signal.SIGTERM)
     cost = f"{100 * used / passed:.2f} % of a core, PSS {pss / 1e6:.0f} MB"
     return f"{rate:g} MB/s: {cost}, lag {lag / 1e6:.2f} MB, level {after:.2f} s after the last line"
+
+
+def take_in(log: Path) -> str:
+    """Read a log that is already there, and say what that cost."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = {"name": "app", "path": str(log), "start_at": "beginning"}
+        exporter = RunningExporter(Path(folder), {"log_sources": [source]})
+        begun = time.monotonic()
+        exporter.start()
+        try:
+            family = [psutil.Process(exporter.pid), *psutil.Process(exporter.pid).children()]
+            most = 0
+            while (exporter.metric("log_source_read_bytes_total") or 0) < log.stat().st_size:
+                most = max(most, _pss(family))
+                time.sleep(_TICK)
+            took, used = time.monotonic() - begun, _used(family)
+            after = _pss(family)
+        finally:
+            exporter.stop(signal.SIGTERM)
+    cost = f"{took:.1f} s, {used:.1f} s of processor time"
+    pss = f"PSS at most {most / 1e6:.0f} MB, after {after / 1e6:.0f} MB"
+    return f"backlog of {log.stat().st_size / 1e6:.0f} MB: {cost}, {pss}"
+
+
+def _pss(family: list[psutil.Process]) -> int:
+    return sum(process.memory_full_info().pss for process in family)
 
 
 def _used(family: list[psutil.Process]) -> float:
@@ -56,7 +82,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=float, action="append", help="MB/s; may be given several times")
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--backlog", type=Path, help="a log to take in first")
     chosen = parser.parse_args()
+    if chosen.backlog:
+        print(take_in(chosen.backlog))
     for rate in chosen.rate or [2, 20]:
         print(follow(rate, chosen.seconds))
 

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 
 from flask import Flask, Response, jsonify, render_template_string, request
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from exporters.access import Access
 from exporters.clock import Clock
 from exporters.exporter import Exporter
+from exporters.exposition import exposition
 from exporters.health import Overall, document, overall
 from exporters.logs.redaction import shown
 from exporters.metrics import check_families
@@ -96,8 +96,8 @@ def _matches(exporter: Exporter, pattern: str) -> dict[str, list[str]]:
 
 
 def _exposition(registry: CollectorRegistry) -> Response:
-    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    return Response(encode(registry), content_type=content_type)
+    text, content_type = exposition(registry, request.headers.get("Accept", ""))
+    return Response(text, content_type=content_type)
 
 
 def _text(text: str, status: int) -> Response:
