@@ -67,7 +67,7 @@ class Others:
     def _made(self, settings: Settings) -> _Asked:
         alertmanagers = tuple(PeerClient(peer) for peer in settings.alertmanagers)
         prometheus = tuple(PeerClient(peer) for peer in (settings.prometheus,) if peer and not self._given)
-        observer = self._given or (PrometheusObserver(prometheus[0]) if prometheus else None)
+        observer = self._given or (PrometheusObserver(prometheus[0], self._clock) if prometheus else None)
         question = silences.ask if self._given else None  # whoever stands in for Prometheus sends them no alerts
         standings = Standings(observer, alertmanagers, self._clock, question=question)
         return _Asked(observer or NoObserver(), standings, alertmanagers + prometheus)

@@ -17,6 +17,7 @@ from bridge.peers.relabel import Sending
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
 _LOOKBACK = "5m"
+_SAME_CLOCK_SECONDS = 2.0
 _KNOWN_SECONDS = 60.0
 """So long what it does to alerts before it sends them is not asked for again."""
 
@@ -37,21 +38,27 @@ def _sensible(method: Callable[Concatenate["PrometheusObserver", Given], Answer]
 class PrometheusObserver:
     """Asks one Prometheus. Label values are quoted: they come from logs, and logs from attackers."""
 
-    def __init__(self, client: PeerClient, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        client: PeerClient,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take whom to ask; the times of its answers are turned into those of our own clock, `now`."""
         self.base = client.base
-        self._client = client
-        self._monotonic = monotonic
+        self._client, self._now, self._monotonic = client, now, monotonic
         self._known: tuple[float, Sending] | None = None
 
     @_sensible
     def rule(self, alertname: str) -> RuleView | None:
         """Return what the alerting rules of a name say now (`/api/v1/rules`)."""
-        groups = self._ask("/api/v1/rules", type="alert")["groups"]
+        data, ahead = self._ask("/api/v1/rules", type="alert")
+        groups = data["groups"]
         rules = [rule for group in groups for rule in group["rules"] if rule["name"] == alertname]
         if not rules:
             return None
         return RuleView(
-            evaluated_at=min(datetime.fromisoformat(rule["lastEvaluation"]).timestamp() for rule in rules),
+            evaluated_at=min(datetime.fromisoformat(rule["lastEvaluation"]).timestamp() for rule in rules) - ahead,
             healthy=all(rule["health"] == "ok" for rule in rules),
             active=tuple(form for rule in rules for alert in rule.get("alerts") or () for form in self._forms(alert)),
             expressions=tuple(rule["query"] for rule in rules),
@@ -60,8 +67,10 @@ class PrometheusObserver:
     @_sensible
     def firing(self) -> list[Mapping[str, str]]:
         """Return the labels with which every firing alert (`/api/v1/alerts`) is sent."""
-        alerts, sending = self._ask("/api/v1/alerts")["alerts"], self._sending()
-        return [labels for alert in alerts if alert["state"] == "firing" for labels in sending.sent(alert["labels"])]
+        (data, _), sending = self._ask("/api/v1/alerts"), self._sending()
+        return [
+            labels for alert in data["alerts"] if alert["state"] == "firing" for labels in sending.sent(alert["labels"])
+        ]
 
     @_sensible
     def series(self, metric: str, labels: Mapping[str, str]) -> list[Sample]:
@@ -70,19 +79,25 @@ class PrometheusObserver:
         A range is asked for, because an instant vector carries the time of the question.
         """
         matchers = ",".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in labels.items())
-        found = self._ask("/api/v1/query", query=f"{metric}{{{matchers}}}[{_LOOKBACK}]")["result"]
-        return [Sample(series["metric"], float(value), at) for series in found for at, value in series["values"][-1:]]
+        data, ahead = self._ask("/api/v1/query", query=f"{metric}{{{matchers}}}[{_LOOKBACK}]")
+        return [
+            Sample(series["metric"], float(value), at - ahead)
+            for series in data["result"]
+            for at, value in series["values"][-1:]
+        ]
 
     @_sensible
     def query(self, expression: str) -> list[Sample]:
         """Evaluate an expression; a scalar is one sample without labels."""
-        data = self._ask("/api/v1/query", query=expression)
+        data, ahead = self._ask("/api/v1/query", query=expression)
         if data["resultType"] == "scalar":
             at, value = data["result"]
-            return [Sample({}, float(value), at)]
+            return [Sample({}, float(value), at - ahead)]
         if data["resultType"] != "vector":
             raise ObserverError(f"the query gives a {data['resultType']}, not a vector")
-        return [Sample(series["metric"], float(series["value"][1]), series["value"][0]) for series in data["result"]]
+        return [
+            Sample(series["metric"], float(series["value"][1]), series["value"][0] - ahead) for series in data["result"]
+        ]
 
     def _forms(self, alert: Mapping[str, Any]) -> list[Mapping[str, str]]:
         return [alert["labels"], *self._sending().sent(alert["labels"])]
@@ -102,11 +117,17 @@ class PrometheusObserver:
             self._known = (self._monotonic(), sending)
         return self._known[1]
 
-    def _ask(self, path: str, **parameters: str) -> Any:
+    def _ask(self, path: str, **parameters: str) -> tuple[Any, float]:
+        """Return the data of an answer, and by how many seconds its clock is ahead of ours.
+
+        Evidence must be newer than a step, whose time is ours. The header `Date` has whole seconds, so a smaller
+        difference counts as none, and a larger one for as much as it can be: evidence seems older rather than newer.
+        """
         try:
-            answer = self._client.get(path, **parameters)
+            answer = self._client.ask(path, parameters, self._client.time_limit())
         except PeerError as error:
             raise ObserverError(str(error)) from None
-        if not isinstance(answer, dict) or answer.get("status") != "success":
+        if not isinstance(answer.data, dict) or answer.data.get("status") != "success":
             raise ObserverError(f"{self._client.base} did not answer as a Prometheus does")
-        return answer["data"]
+        ahead = 0.0 if answer.at is None else answer.at - self._now()
+        return answer.data["data"], 0.0 if abs(ahead) <= _SAME_CLOCK_SECONDS else ahead + 1

@@ -19,7 +19,7 @@ from bridge.peers.prometheus import PrometheusObserver
 from bridge.policy.peer import Peer
 from remedy.demo.ports import free_ports
 from tests.bridge.local_server import Asked, Reply, listening, saying
-from tests.bridge.world import TESTDATA
+from tests.bridge.world import TESTDATA, when
 
 
 @pytest.fixture(scope="module")
@@ -267,6 +267,36 @@ def prometheus(config: Any, status: int = 200) -> Reply:
         saying(status if configured else 200, text)(handler, body)
 
     return reply
+
+
+NOW = 1_800_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("ahead", "seen"), [(0, 0), (1.9, 1.9), (-1.9, -1.9), (3600, -1), (-3600, -1), (86400, -1), (None, 0)]
+)
+def test_its_times_are_turned_into_ours(
+    server: Asked, client_of: Callable[..., PeerClient], ahead: float | None, seen: float
+) -> None:
+    """What it evaluated just now, by its clock, is never newer by ours than it is, however wrong one of them goes."""
+    its_now = NOW + (ahead or 0)
+
+    def reply(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        rule = {"name": "Down", "lastEvaluation": when(its_now), "health": "ok", "query": "x"}
+        point = {"metric": {}, "value": [its_now, "1"], "values": [[its_now, "1"]]}
+        answers = {
+            "rules": {"groups": [{"rules": [rule]}]},
+            "query": {"resultType": "vector", "result": [point]},
+            "config": {"yaml": ""},
+        }
+        name = next(name for name in answers if name in handler.path)
+        handler.date_time_string = lambda: "soon" if ahead is None else formatdate(its_now, usegmt=True)
+        saying(200, json.dumps({"status": "success", "data": answers[name]}).encode())(handler, body)
+
+    server.reply = reply
+    observer = PrometheusObserver(client_of(), lambda: NOW)
+    found = [observer.rule("Down").evaluated_at, observer.series("up", {})[0].at, observer.query("up")[0].at]
+    assert found == pytest.approx([NOW + seen] * 3, abs=0.01)
 
 
 QUESTIONS: dict[str, Callable[[PrometheusObserver], object]] = {
