@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -15,6 +16,24 @@ _RUN_SECONDS = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800)
 _DELAY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300)
 
 
+class Answered(StrEnum):
+    """How a request to /webhook was answered."""
+
+    ACCEPTED = "accepted"
+    MALFORMED = "malformed"
+    """400: it is no notification."""
+    UNAUTHORIZED = "unauthorized"
+    """401 or 403: no credential, a wrong one, or a page of another site."""
+    TOO_LARGE = "too_large"
+    WRONG_TYPE = "wrong_type"
+    OTHER_HOST = "other_host"
+    """421: the Host header names another service."""
+    UNAVAILABLE = "unavailable"
+    """503: it could not be made durable, and comes again."""
+    REFUSED = "refused"
+    """Anything else."""
+
+
 class Metrics:
     """All of them, in a registry that is passed in."""
 
@@ -26,6 +45,8 @@ class Metrics:
             ["result"],
             registry=registry,
         )
+        for result in Answered:
+            self.notifications.labels(result)
         self.decisions = Counter(
             "remediation_decisions",
             "Decisions on episodes; a held one counts once for each verdict.",

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 from flask import Response, g, jsonify, request
 
-from bridge.metrics import Metrics
+from bridge.metrics import Answered, Metrics
 from bridge.web.access import Access, Wants
 from remedy.web.hosts import HostCheck, crosses_sites
 
+_OTHER_HOST = 421
 _OPEN = ("/metrics", "/-/healthy", "/-/ready")
 
 
@@ -27,9 +28,16 @@ class Guard:
 
     def look(self) -> Response | None:
         """Return a refusal, or None."""
-        if not self._hosts.knows(request.headers.get("Host")):
-            return refusal(421, "the Host header names another service: add it to web.external_hosts")
         wants = _wants()
+        refused = self._refused(wants)
+        if refused is not None and wants is Wants.NOTIFY:
+            result = Answered.OTHER_HOST if refused.status_code == _OTHER_HOST else Answered.UNAUTHORIZED
+            self._metrics.notifications.labels(result).inc()
+        return refused
+
+    def _refused(self, wants: Wants) -> Response | None:
+        if not self._hosts.knows(request.headers.get("Host")):
+            return refusal(_OTHER_HOST, "the Host header names another service: add it to web.external_hosts")
         if wants in (Wants.CHANGE, Wants.NOTIFY) and crosses_sites(request.headers):
             return refusal(403, "a page of another site sent this")
         identity, peer = self._access.identify(request.headers, request.environ)
@@ -37,8 +45,6 @@ class Guard:
         g.may_see_output = self._access.allows(Wants.CHANGE, identity, peer)
         if self._access.allows(wants, identity, peer):
             return None
-        if wants is Wants.NOTIFY:
-            self._metrics.notifications.labels("unauthorized").inc()
         if identity is not None:
             return refusal(403, f"{identity.name} may not do this")
         answer = refusal(401, "this needs a credential")

@@ -6,8 +6,14 @@ from werkzeug.exceptions import BadRequest, HTTPException, ServiceUnavailable, U
 from bridge.core import Bridge, NotReadyError
 from bridge.decision.payload import NotAPayloadError, parse_notification
 from bridge.ledger.store import LedgerError
+from bridge.metrics import Answered
 
-_RESULTS = {400: "malformed", 413: "too_large", 415: "wrong_type", 503: "unavailable"}
+_RESULTS = {
+    400: Answered.MALFORMED,
+    413: Answered.TOO_LARGE,
+    415: Answered.WRONG_TYPE,
+    503: Answered.UNAVAILABLE,
+}
 
 
 def webhook_blueprint(bridge: Bridge) -> Blueprint:
@@ -19,9 +25,9 @@ def webhook_blueprint(bridge: Bridge) -> Blueprint:
         try:
             answer = _take(bridge)
         except HTTPException as error:
-            bridge.metrics.notifications.labels(_RESULTS.get(error.code or 0, "refused")).inc()
+            bridge.metrics.notifications.labels(_RESULTS.get(error.code or 0, Answered.REFUSED)).inc()
             raise
-        bridge.metrics.notifications.labels("accepted").inc()
+        bridge.metrics.notifications.labels(Answered.ACCEPTED).inc()
         return jsonify(answer)
 
     return routes

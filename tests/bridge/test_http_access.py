@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.metrics import Answered
 from tests.bridge.served_bridge import CREDENTIALS, Served, served
 from tests.bridge.world import alert, notification
 
@@ -124,12 +125,27 @@ def test_without_any_credential_loopback_may_notify_and_read_but_change_nothing(
         assert bridge.ask("DELETE", "/api/v1/pause", peer="socket").status_code == 404
 
 
-def test_refusals_are_counted(bridge: Served) -> None:
-    name = 'remediation_notifications_total{result="unauthorized"}'
-    bridge.ask("POST", "/webhook", "wrong token")
+REFUSALS = {
+    "a wrong token": ("wrong token", {}, 401, "unauthorized"),
+    "no credential": ("nobody", {}, 401, "unauthorized"),
+    "a page of another site": ("sender", {"Sec-Fetch-Site": "cross-site"}, 403, "unauthorized"),
+    "another host": ("sender", {"Host": "attacker.example"}, 421, "other_host"),
+}
+
+
+@pytest.mark.parametrize(("who", "headers", "status", "result"), REFUSALS.values(), ids=REFUSALS)
+def test_refusals_are_counted(bridge: Served, who: str, headers: dict[str, str], status: int, result: str) -> None:
+    name = f'remediation_notifications_total{{result="{result}"}}'
     before = bridge.metric(name)
-    bridge.ask("POST", "/webhook", "wrong token")
+    assert bridge.ask("POST", "/webhook", who, headers=headers).status_code == status
     assert bridge.metric(name) == before + 1
+
+
+def test_every_result_is_0_before_it_happens(tmp_path: Path) -> None:
+    """`increase()` takes a counter's first sample for its beginning: the first refusal would be missed."""
+    with served(tmp_path) as fresh:
+        values = {result: fresh.metric(f'remediation_notifications_total{{result="{result}"}}') for result in Answered}
+    assert set(values.values()) == {0}
 
 
 def test_a_reload_takes_other_operators_and_names(tmp_path: Path) -> None:
