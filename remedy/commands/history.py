@@ -9,31 +9,64 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from bridge.notifiers.base import DeliveryError, Message
+from bridge.notifiers.github_issue import GithubIssue
+from bridge.policy.loading import load_policy
 from remedy.control.client import BridgeClient
 from remedy.control.options import AS_JSON, CONFIG
+from remedy.control.postmortem import draft, title
 from remedy.control.story import cell, story
 
 _WIDE = 10_000
+_ISSUE_SECONDS = 30.0
 
 
 @click.command()
 @click.argument("run", type=int, required=False)
+@click.option("--postmortem", is_flag=True, help="Draft a post-mortem of RUN, as Markdown.")
+@click.option("--create-issue", is_flag=True, help="Make an issue of it, by the notifier of kind github_issue.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000))
 @AS_JSON
 @CONFIG
-def command(run: int | None, limit: int, file: Path, *, as_json: bool) -> None:
+def command(run: int | None, limit: int, file: Path, *, postmortem: bool, create_issue: bool, as_json: bool) -> None:
     """Show the latest runs, or everything about one: attempts, steps, what they printed, who was told.
 
     Example: remedy history 17
     """
+    if (postmortem and run is None) or (create_issue and not postmortem):
+        raise click.UsageError("a post-mortem is of one run: remedy history RUN --postmortem [--create-issue]")
     path = f"/api/v1/runs?limit={limit}" if run is None else f"/api/v1/runs/{run}"
     found = BridgeClient(file).ask("GET", path)
-    if as_json:
+    if postmortem:
+        click.echo(draft(found), nl=False)
+        if create_issue:
+            click.echo(f"told {_issue(file, found)}", err=True)
+    elif as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     elif run is None:
         _console().print(_table(found["runs"]) if found["runs"] else "nothing has been run yet")
     else:
         click.echo("\n".join(story(found)))
+
+
+def _issue(file: Path, run: dict[str, Any]) -> str:
+    """Make an issue of a run's post-mortem; return the repository's name."""
+    tellers = [one for one in load_policy(file).notifiers.values() if isinstance(one, GithubIssue)]
+    if not tellers:
+        raise click.UsageError(f"{file} has no notifier of kind github_issue to make an issue with")
+    labels = run["episode"]["labels"]
+    message = Message(
+        title=title(run),
+        story=draft(run),
+        dedup_key=f"postmortem/{run['id']}",
+        severity=labels.get("severity", "info"),
+        labels=labels,
+    )
+    try:
+        tellers[0].deliver(message, _ISSUE_SECONDS)
+    except DeliveryError as error:
+        raise click.ClickException(f"no issue was made: {error}") from None
+    return tellers[0].repository
 
 
 def _console() -> Console:
