@@ -8,7 +8,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -93,7 +93,8 @@ class Allow(BaseModel):
     ports: frozenset[int] = frozenset()
     """TCP ports whose listeners may be stopped."""
     processes: frozenset[str] = frozenset()
-    """Names of processes (as `ps -o comm` shows them) that may be signalled by name."""
+    """Names of processes (as `ps -o comm` shows them) that may be signalled by name, and of applications whose sessions
+    in PostgreSQL may be ended."""
     urls: tuple[str, ...] = ()
     """Beginnings of URLs that may be requested: scheme, host, port, and path up to a slash."""
     repositories: frozenset[str] = frozenset()
@@ -150,6 +151,8 @@ class StepContext:
     stop: threading.Event
     """Set when the bridge wants to end now: give up soon, and raise `StepError`."""
     output: Output = field(default_factory=Output)
+    tell: Callable[[Sequence[str], str], int] = lambda _notifiers, _message: 0
+    """Lets notifiers tell people a message, with the story so far; returns how many had not heard it yet."""
     started: Callable[[int], None] = lambda _pid: None
     """Told the number of each program that the step has started and waits for."""
     results: Counter[str] = field(default_factory=Counter)
@@ -201,6 +204,10 @@ class Action(BaseModel, ABC):
     def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:  # noqa: ARG002
         """Yield (field, why) for whatever can be seen to be forbidden before it runs, so at load time too."""
         yield from ()
+
+    def notifiers(self) -> tuple[str, ...]:
+        """Name the notifiers that it tells something, so that they are looked for at load time."""
+        return ()
 
     def wants_backup(self, usual: bool) -> bool:
         """Tell whether what it changes is to be copied first."""

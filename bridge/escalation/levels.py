@@ -78,6 +78,25 @@ def tell_at_once(connection: Connection, opened: Sequence[Episode], policy: Poli
     return new
 
 
+def escalate_to(
+    connection: Connection,
+    episode: Episode,
+    remediation: Remediation,
+    run_id: int | None,
+    notifiers: tuple[str, ...],
+    *,
+    what: str,
+    now: float,
+) -> int:
+    """Queue what a step wants to be told, once for each message of an episode; return how many messages are new."""
+    text = (
+        stories.title(episode, remediation.name, what),
+        stories.story(connection, episode, run_id, remediation.runbook_url),
+    )
+    about = (episode, remediation.name, run_id)
+    return outbox.put(connection, about=about, level=f"alert: {what}", notifiers=notifiers, text=text, now=now)
+
+
 def told_of_flapping(connection: Connection, episode: Episode, remediation: str, since: float) -> bool:
     """Tell whether people have heard since then that this alert keeps coming back, in whichever episode."""
     return outbox.has_told(connection, episode.fingerprint, remediation, FLAPPING, since)

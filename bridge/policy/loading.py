@@ -74,7 +74,9 @@ class _Checker:
         self._say_all(section_check.peer(self.data.get("prometheus") or {}, ("prometheus",)))
         tellers = {name: self._notifier(dict(keys), ("notifiers", name)) for name, keys in settings.notifiers.items()}
         self._levels(self.data.get("defaults"), ("defaults",))
-        steps = StepCheck(self.document, None if "allow" in wrong else settings.allow, self.found)
+        given = self.data.get("notifiers")
+        known = [str(name) for name in given] if isinstance(given, dict) else []
+        steps = StepCheck(self.document, None if "allow" in wrong else settings.allow, self.found, known)
         remediations = [
             self._remediation(entry, settings, steps, ("remediations", i)) for i, entry in enumerate(entries or ())
         ]

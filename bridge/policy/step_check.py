@@ -1,7 +1,7 @@
 """The steps of a remediation as they stand in the file → `Step`: each one action, with fields that it takes."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from bridge.policy import templates
 from bridge.policy.remediation import Step
 from remedy.config import kinds
 from remedy.config.extras import MissingExtra
-from remedy.config.problems import EMPTY, KeyPath, Problem
+from remedy.config.problems import EMPTY, KeyPath, Problem, did_you_mean
 from remedy.config.yamlfile import Document
 
 _ANYTHING: tuple[Any, ...] = (10, "1s", "x", "/x", ["x"], ["/x"], {})
@@ -30,6 +30,8 @@ class StepCheck:
     allow: Allow | None
     """None: it is wrong itself, so nothing can be said of what it allows."""
     found: list[Problem]
+    notifiers: Collection[str] = ()
+    """Names that steps may tell something."""
 
     def step(self, entry: dict[str, Any], path: KeyPath) -> Step | None:
         """Return the step of an entry, if anything can be made of it."""
@@ -60,7 +62,7 @@ class StepCheck:
             except ValueError as wrong:
                 self.found.append(self.document.problem(path + at, str(wrong)))
         try:
-            kind.model_validate(fields)
+            self._tells(kind.model_validate(fields), path)
         except ValidationError as invalid:
             problems = self.document.problems(invalid, kind, path)
             self.found += [problem for problem in problems if not self._later(problem, path, filled_later)]
@@ -71,6 +73,12 @@ class StepCheck:
         for name, why in _refused_whatever_labels_say(kind, fields, self.allow):
             if name.partition(".")[0] not in amiss:
                 self.found.append(self.document.problem((*path, *name.split(".")), why))
+
+    def _tells(self, action: Action, path: KeyPath) -> None:
+        for name in action.notifiers():
+            if name not in self.notifiers:
+                hint = did_you_mean(name, self.notifiers) or " (notifiers: is empty)"
+                self.found.append(self.document.problem((*path, "to"), f"unknown notifier '{name}'{hint}"))
 
     def _later(self, problem: Problem, path: KeyPath, filled_later: list[KeyPath]) -> bool:
         """Tell whether labels may put it right: it is where they fill something, or in a list of nothing but that."""

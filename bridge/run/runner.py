@@ -4,7 +4,7 @@ import functools
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from sqlalchemy import Connection
@@ -236,7 +236,15 @@ class Runner:
             self._log.info(event, **said)
 
     def _workshop(self, run: Run, remediation: Remediation, allow: Allow) -> Workshop:
-        return Workshop(run, remediation, allow, self.backups, self.stop, self._hands)
+        tell = functools.partial(self._tell_people, run, remediation)
+        return Workshop(run, remediation, allow, self.backups, self.stop, self._hands, tell)
+
+    def _tell_people(self, run: Run, remediation: Remediation, notifiers: Sequence[str], message: str) -> int:
+        def work(connection: Connection) -> int:
+            names, now = tuple(notifiers), self._clock()
+            return escalation.escalate_to(connection, run.episode, remediation, run.id, names, what=message, now=now)
+
+        return self._ledger.write(work)
 
     def _scene(self, run: Run, since: float) -> Scene:
         return Scene(run.episode.labels, since, self._observer, self._clock, by_hand=run.episode.by_hand)

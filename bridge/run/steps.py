@@ -3,7 +3,7 @@
 import functools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge.actions.backups.store import BackupStore
@@ -38,6 +38,7 @@ class Workshop:
     backups: BackupStore
     stop: threading.Event
     hands: Hands = field(default_factory=Hands)
+    tell: Callable[[Sequence[str], str], int] = lambda _notifiers, _message: 0
 
     def plan(self, step: Step) -> str:
         """Say in words what a step would do."""
@@ -94,6 +95,7 @@ class Workshop:
             deadline=time.monotonic() + timeout,
             stop=self.stop,
             output=Output(),
+            tell=lambda notifiers, message: self.tell(notifiers, redact(message)),
         )
 
     def _work(self, action: Action, name: str, context: StepContext) -> StepEnd:
