@@ -9,6 +9,7 @@ import itertools
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from zlib import crc32
 
 from exporters.checks.base import Check, CheckContext, CheckResult, Status
 from exporters.clock import Clock
@@ -220,10 +221,13 @@ class Schedule:
 
     def _record(self, name: str, task: _Task, run: Run) -> None:
         self._changed.notify_all()
+        is_first = task.standing.last is None
         task.standing = task.standing.after(run)
         pause = task.check.interval.total_seconds()
         if task.standing.failures:
             pause = min(pause, RETRY_SECONDS)
+        if is_first and len(self._tasks) > _STARTING:  # else all would come together for ever
+            pause *= 0.25 + 0.75 * crc32(name.encode()) / 2**32
         self._plan(name, task, self._clock.monotonic() - run.seconds + pause)
 
 

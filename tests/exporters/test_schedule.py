@@ -157,6 +157,20 @@ def test_a_failing_check_runs_again_soon(interval: float, result: CheckResult, p
         schedule.stop()
 
 
+def test_many_checks_that_begin_together_spread_out(running: Callable[..., Schedule]) -> None:
+    started: list[float] = []
+
+    def does(_context: CheckContext) -> CheckResult:
+        started.append(time.monotonic())
+        return healthy("fine")
+
+    running(*(check(f"check{n}", does, interval=2) for n in range(100)))
+    wait_for(lambda: len(started) >= 200)
+    again = sorted(started)[100:200]
+    assert again[-1] - again[0] > 1
+    assert again[-1] - started[0] < 3
+
+
 class HandClock:
     """A clock that is moved by hand."""
 
