@@ -36,8 +36,9 @@ from bridge.telling import tell
 
 _LONGEST_SLEEP_SECONDS = 5.0
 _LONGEST_REST_SECONDS = 0.05
-"""A round that begins nothing rests as long as it took, within this: in a storm a few large ones leave more to the
-intake than many."""
+_MANY = 50
+"""A round that looks at more than so many and begins nothing rests as long as it took, within that: in a storm a few
+large ones leave more to the intake than many."""
 _MAY_HAVE_ENDED = (Verdict.PAUSED, Verdict.TARGET_BUSY, Verdict.LIMITED)
 """Reasons that may have ended while no bridge was there to see it."""
 
@@ -68,7 +69,8 @@ class Dispatcher:
         self._pause: Pause | None = None
         self._sweep = Sweep(ledger, ask)
         self._swept = 0.0
-        self._begun = 0
+        self._only_held = 0
+        """How many the last round looked at and began nothing for."""
 
     def recover(self) -> int:
         """Take up what the last process left; return how many runs. Called once, before `start`."""
@@ -95,6 +97,7 @@ class Dispatcher:
         self._look_for_pause_file(now)
         with self._ledger.read() as connection:
             due = Due.read(connection, now)
+        self._only_held = 0
         if due.count:
             self._decide(due)
         if not 0 <= now - self._swept < SWEEP_SECONDS:
@@ -120,14 +123,14 @@ class Dispatcher:
 
     def _loop(self) -> None:
         while not self._runner.closing.is_set():
-            began, begun = self._clock.monotonic(), self._begun
+            began = self._clock.monotonic()
             try:
                 due = self.round()
             except Exception as error:  # noqa: BLE001 - deciding must go on; what is due stays due in the ledger
                 self._log.error("deciding failed", error=f"{type(error).__name__}: {error}")
                 due = self._clock() + 1
             took = self._clock.monotonic() - began
-            if self._begun == begun:
+            if self._only_held > _MANY:
                 self._runner.closing.wait(min(took, _LONGEST_REST_SECONDS))
             self._wake.wait(min(max(0.0, due - self._clock()), _LONGEST_SLEEP_SECONDS))
             self._wake.clear()
@@ -160,7 +163,7 @@ class Dispatcher:
         self._metrics.count(returned.intake.receipt.decided, returned.intake.receipt.ended)
         self._metrics.count(done.decided, done.ended)
         tell(self._log, [*returned.intake.receipt.news, *done.intake.receipt.news])
-        self._begun += len(done.jobs)
+        self._only_held = 0 if done.jobs else due.count
         for job, run, remediation in done.jobs:
             self._crew.submit(run, remediation, self._work(job, run))
 
