@@ -62,9 +62,11 @@ class Housekeeping:
         return True
 
     def forget(self, keep: float) -> None:
-        """Drop a part of what ended more than `keep` seconds ago."""
+        """Drop a part of what ended more than `keep` seconds ago, in small pieces: others write between them."""
         before = self._clock() - keep
-        self._ledger.write(lambda connection: retention.forget(connection, before))
+        for _ in range(_PIECES):
+            if self._ledger.write(lambda connection: retention.forget(connection, before)) < retention.AT_ONCE:
+                return
 
     def _remember(self, connection: Connection) -> None:
         clock.remember(connection, *self._moment())
