@@ -18,7 +18,7 @@ from bridge.policy.remediation import Remediation
 from bridge.web.body import read_body
 from remedy.config.problems import did_you_mean
 
-_PATIENCE_SECONDS = 20.0
+_PATIENCE_SECONDS = 10.0
 _LOOK_SECONDS = 0.02
 _STARTED = (Verdict.RUN, Verdict.DRY_RUN)
 

@@ -1,13 +1,11 @@
 """`remedy history`: what was run, and the whole story of one run."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from bridge.notifiers.base import DeliveryError, Message
 from bridge.notifiers.github_issue import GithubIssue
@@ -15,9 +13,9 @@ from bridge.policy.loading import load_policy
 from remedy.control.client import BridgeClient
 from remedy.control.options import AS_JSON, CONFIG
 from remedy.control.postmortem import draft, title
-from remedy.control.story import cell, story
+from remedy.control.story import story
+from remedy.control.tables import DECISION, RUN, show
 
-_WIDE = 10_000
 _ISSUE_SECONDS = 30.0
 
 
@@ -26,16 +24,32 @@ _ISSUE_SECONDS = 30.0
 @click.option("--postmortem", is_flag=True, help="Draft a post-mortem of RUN, as Markdown.")
 @click.option("--create-issue", is_flag=True, help="Make an issue of it, by the notifier of kind github_issue.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--remediation", help="Only of this one.")
+@click.option("--outcome", help="Only what ended so: fixed, failed, unverified, ...")
+@click.option("--decisions", is_flag=True, help="Every decision instead: also why nothing was run.")
 @AS_JSON
 @CONFIG
-def command(run: int | None, limit: int, file: Path, *, postmortem: bool, create_issue: bool, as_json: bool) -> None:
-    """Show the latest runs, or everything about one: attempts, steps, what they printed, who was told.
+def command(
+    run: int | None,
+    file: Path,
+    *,
+    postmortem: bool,
+    create_issue: bool,
+    decisions: bool,
+    as_json: bool,
+    **asked: str | int | None,
+) -> None:
+    """Show the latest runs, or everything about one: decisions, attempts, steps, what they printed, who was told.
 
     Example: remedy history 17
     """
     if (postmortem and run is None) or (create_issue and not postmortem):
         raise click.UsageError("a post-mortem is of one run: remedy history RUN --postmortem [--create-issue]")
-    path = f"/api/v1/runs?limit={limit}" if run is None else f"/api/v1/runs/{run}"
+    if run is not None and (decisions or asked["remediation"] or asked["outcome"]):
+        raise click.UsageError("a run is shown whole: leave the other options out")
+    page = "decisions" if decisions else "runs"
+    query = urlencode({name: value for name, value in asked.items() if value is not None})
+    path = f"/api/v1/{page}?{query}" if run is None else f"/api/v1/runs/{run}"
     found = BridgeClient(file).ask("GET", path)
     if postmortem:
         click.echo(draft(found), nl=False)
@@ -44,7 +58,7 @@ def command(run: int | None, limit: int, file: Path, *, postmortem: bool, create
     elif as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     elif run is None:
-        _console().print(_table(found["runs"]) if found["runs"] else "nothing has been run yet")
+        show(found[page], DECISION if decisions else RUN)
     else:
         click.echo("\n".join(story(found)))
 
@@ -67,17 +81,3 @@ def _issue(file: Path, run: dict[str, Any]) -> str:
     except DeliveryError as error:
         raise click.ClickException(f"no issue was made: {error}") from None
     return tellers[0].repository
-
-
-def _console() -> Console:
-    """Fold to a terminal's width; a pipe gets each run in one line."""
-    return Console(width=None if sys.stdout.isatty() else _WIDE)
-
-
-def _table(runs: list[dict[str, Any]]) -> Table:
-    table = Table("run", "created", "remediation", "target", "outcome", "reason", box=None, pad_edge=False)
-    for run in runs:
-        outcome = run["outcome"] or run["state"]
-        words = (str(run["id"]), run["created_at"], run["remediation"], run["target"], outcome, run["reason"])
-        table.add_row(*map(cell, words))
-    return table

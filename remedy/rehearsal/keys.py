@@ -1,11 +1,11 @@
 """The keys of a file for `remedy test`. Of what is expected, only the keys that are given are compared."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from bridge.decision.gates import Verdict
 from bridge.decision.payload import Labels as AlertLabels
@@ -131,8 +131,8 @@ Attempts = dict[str, Words]
 class Moment(_Keys):
     """One moment of a test: what happens then, and what must have been decided, run and told since the one before."""
 
-    at: Duration
-    """When, counted from the start of the test."""
+    at: Annotated[Duration, Field(le=timedelta(days=7))]
+    """When, counted from the start of the test; a week at most."""
     notify: Path | dict[str, Any] | None = None
     """A notification as Alertmanager sends it: a JSON file (beside this one), or its keys. What fires in it fires."""
     fire: Annotated[
@@ -194,7 +194,7 @@ class Rehearsal(_Keys):
 
     name: str = Field(min_length=1)
     """What it shows."""
-    now: datetime = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
+    now: AwareDatetime = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
     """When it starts."""
     history: tuple[PastKeys, ...] = ()
     """What was done before."""

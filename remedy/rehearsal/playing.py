@@ -17,7 +17,7 @@ from remedy.rehearsal.comparing import Difference, compare
 from remedy.rehearsal.keys import Labels, Moment
 from remedy.rehearsal.reading import ALL, Script, body_of
 from remedy.rehearsal.record import Record
-from remedy.rehearsal.stage import Stage, staged
+from remedy.rehearsal.stage import RestlessError, Stage, staged
 
 _WHO = "the test"
 
@@ -53,11 +53,11 @@ def _play(
     script: Script, stage: Stage, record: Record, moment: Moment, path: tuple[str | int, ...]
 ) -> Iterator[Failure]:
     at = format_duration(moment.at)
-    stage.pass_until(stage.start + moment.at.total_seconds())
     try:
+        stage.pass_until(stage.start + moment.at.total_seconds())
         _happen(script, stage, moment)
         stage.settle()
-    except (_CannotPlayError, by_hand.WishError) as wrong:
+    except (_CannotPlayError, RestlessError, by_hand.WishError) as wrong:
         yield Failure(script.line(*path), at, str(wrong))
         return
     for what, rows in record.news().items():

@@ -32,6 +32,10 @@ _INSTANT = 0.001
 """The clock goes on by at least this, in seconds."""
 
 
+class RestlessError(Exception):
+    """Something is due again and again at one moment."""
+
+
 class Stage:
     """The bridge of one test. Times are unix seconds."""
 
@@ -76,7 +80,7 @@ class Stage:
         """Do what is due now, until there is nothing more.
 
         Raises:
-            RuntimeError: it does not end.
+            RestlessError: it does not end.
         """
         for _ in range(_MOST_ROUNDS):
             self._due = self._dispatcher.round()
@@ -85,7 +89,7 @@ class Stage:
                 worked = True
             if not worked and self._due > self.now:
                 return
-        raise RuntimeError("the bridge does not come to rest")
+        raise RestlessError("the bridge does not come to rest")
 
     def _end_of(self, remediation: Remediation, _allow: Allow) -> float:
         return self.now + self._takes.get(remediation.name, 0.0)

@@ -10,7 +10,10 @@ from tests.bridge.served_bridge import CREDENTIALS, Served, served
 from tests.bridge.world import alert, notification
 
 OPEN = [("GET", "/-/healthy"), ("GET", "/-/ready"), ("GET", "/metrics")]
-READING = [("GET", "/"), ("GET", "/api/v1/runs"), ("GET", "/api/v1/decisions"), ("GET", "/api/v1/episodes")]
+READING = [
+    ("GET", path)
+    for path in ("/", *(f"/api/v1/{name}" for name in ("runs", "decisions", "episodes", "pause", "breaker")))
+]
 CHANGING = [
     ("POST", "/api/v1/runs/1/approve"),
     ("POST", "/api/v1/runs/1/deny"),
@@ -18,6 +21,7 @@ CHANGING = [
     ("PUT", "/api/v1/pause"),
     ("DELETE", "/api/v1/pause"),
     ("POST", "/api/v1/breaker/reset"),
+    ("POST", "/api/v1/remediations/auto/run"),
     ("POST", "/-/reload"),
     ("POST", "/api/v1/explain"),
     ("DELETE", "/api/v1/runs"),

@@ -241,3 +241,14 @@ def test_what_an_alert_says_does_not_reach_the_terminal(bridge):
         told = remedy(*arguments, folder=bridge.folder)
         assert "\\x1b[31mred\\x07[bold]" in told
         assert "\x1b" not in told
+
+
+def test_history_of_decisions_and_of_some(bridge):
+    bridge.fires("Nobody wants this")
+    bridge.decided(alertname="Nobody wants this", decision="no_match")
+    rows = remedy("history", "--decisions", folder=bridge.folder).splitlines()
+    assert any("Nobody wants this" in row and "no_match" in row for row in rows)
+    assert remedy("history", "--outcome", "fixed", folder=bridge.folder) == "nothing is on record\n"
+    assert remedy("history", "--remediation", "nobody's", folder=bridge.folder) == "nothing is on record\n"
+    assert "did you mean 'fixed'" in remedy("history", "--outcome", "fxied", folder=bridge.folder, check=2)
+    assert "shown whole" in remedy("history", "1", "--decisions", folder=bridge.folder, check=2)
