@@ -19,8 +19,8 @@ from bridge.policy.remediation import Policy
 
 SWEEP_SECONDS = 30.0
 """How often the open episodes are looked at, at most."""
-_EPISODES_A_SECOND = 60
-"""Where there are many, the questions about them are as rare as that: 20,000 are asked about every 333 s."""
+_EPISODES_A_SECOND = 40
+"""Where there are many, the questions about them are as rare as that: 20,000 are asked about every 500 s."""
 
 
 class Sweep:
