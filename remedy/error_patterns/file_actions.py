@@ -13,7 +13,7 @@ _LEAST_DAYS = 7
 def log_rotate(source: Source) -> Iterator[Wanted]:
     """Rotate what is over 10 MB; the writers do not open their logs anew, so it is copied and cut."""
     paths = source.paths("log_files", "files", "paths", default=("logs/*.log",))
-    size = source.keys.get(values.number, "max_size_mb", "size_mb", "threshold_mb", default=10.0)
+    size = source.keys.get(values.number, "max_size_mb", "size_mb", "threshold_mb", default=source.rotate_mb)
     limits = {"size": f"{size:g}MiB", "method": "copytruncate", "missing_ok": True}
     for folder, patterns in _by_folder(source, paths).items():
         yield Wanted("log_rotate", {"directories": [folder], "patterns": patterns, **limits}, {"roots": [folder]})

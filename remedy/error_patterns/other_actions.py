@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from remedy.error_patterns import values
-from remedy.error_patterns.steps import Source, Wanted, roots, strings
+from remedy.error_patterns.steps import Source, Wanted, roots_above, strings
 
 _ANYBODY = "."
 """A command line that anybody has."""
@@ -78,7 +78,7 @@ def log_analysis(source: Source) -> Iterator[Wanted]:
     named = source.keys.has("log_files", "log_file", "files", "paths")
     paths = source.paths("log_files", "log_file", "files", "paths") if named else _readable(source)
     if paths:
-        yield Wanted("log_analysis", {"log_files": strings(paths), "missing_ok": True}, roots(paths))
+        yield Wanted("log_analysis", {"log_files": strings(paths), "missing_ok": True}, roots_above(paths))
 
 
 def _readable(source: Source) -> list[Path]:

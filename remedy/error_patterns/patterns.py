@@ -85,6 +85,7 @@ class PatternReader:
     databases: Databases
     logs: tuple[Path, ...]
     names: Names
+    rotate_mb: float
 
     def read(self, keys: Keys) -> ErrorPattern | None:
         """Return one, or None where it cannot be used, which is noted."""
@@ -133,7 +134,7 @@ class PatternReader:
         if not action.get(values.flag, "enabled", default=True):
             action.note("is switched off (enabled)")
             return
-        yield from make(Source(action, self.place, self.databases, self.logs))
+        yield from make(Source(action, self.place, self.databases, self.logs, self.rotate_mb))
 
     def _severity(self, keys: Keys) -> str:
         word = keys.get(values.text, "severity", "level", default="").strip().lower()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from remedy.error_patterns import values
-from remedy.error_patterns.steps import Source, Wanted, roots, strings
+from remedy.error_patterns.steps import Source, Wanted, roots_above, strings
 
 _FOLDERS = ("data", "logs", "uploads", "cache")
 """Those that the daemon made."""
@@ -28,7 +28,7 @@ def check_permissions(source: Source) -> Iterator[Wanted]:
     """See whether owner and mode are as wanted."""
     paths = source.paths("paths", "directories", "files", default=_FOLDERS)
     modes = _modes(source) if source.keys.has("mode", "permissions") else {"dir_mode": "0755"}
-    yield Wanted("check_permissions", {"paths": strings(paths), **_owner(source), **modes}, roots(paths))
+    yield Wanted("check_permissions", {"paths": strings(paths), **_owner(source), **modes}, roots_above(paths))
 
 
 def _owner(source: Source) -> dict[str, str]:
@@ -39,7 +39,7 @@ def _owner(source: Source) -> dict[str, str]:
 
 def _needs(source: Source, paths: list[Path]) -> dict[str, list[Any]]:
     owner = _owner(source).get("owner")
-    return {**roots(paths), **({"owners": [owner]} if owner else {})}
+    return {**roots_above(paths), **({"owners": [owner]} if owner else {})}
 
 
 def _modes(source: Source) -> dict[str, str]:

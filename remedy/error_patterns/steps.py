@@ -30,6 +30,8 @@ class Source:
     databases: Databases
     logs: tuple[Path, ...] = ()
     """The logs that are read for errors."""
+    rotate_mb: float = 10.0
+    """A log is rotated when it is larger than this, unless its action says another size."""
 
     def paths(self, *names: str, default: tuple[str, ...] = ()) -> list[Path]:
         """Return the paths of a key; those that no allowed root holds are noted and left out if others are left."""
@@ -42,13 +44,19 @@ class Source:
 
     def note_outside(self, path: Path) -> None:
         """Say that a path is left out, and what would let it in."""
-        line = f"add to {self.place.extra}: allow: {{roots: [{path}]}}"
+        root = path.parent if "*" in path.name else path
+        line = f"add to {self.place.extra}: allow: {{roots: [{root}]}}"
         self.keys.note(f"{path} is left out: no allowed root holds it; {line}")
 
 
 def roots(paths: list[Path]) -> dict[str, list[Any]]:
     """Return what must be allowed for paths."""
     return {"roots": [str(path) for path in paths]}
+
+
+def roots_above(paths: list[Path]) -> dict[str, list[Any]]:
+    """Return what must be allowed where paths themselves are changed or made: no step does that to a root."""
+    return {"roots": list(dict.fromkeys(str(path.parent) for path in paths))}
 
 
 def strings(paths: list[Path]) -> list[str]:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bridge import notifiers
 from bridge.actions.base import Allow
 from bridge.policy.loading import check_policy
+from remedy.config import kinds
 from remedy.config.problems import ConfigError, Problem
 from remedy.config.yamlfile import Document, read_yaml
 from remedy.error_patterns import values
@@ -77,7 +79,8 @@ def translate(where: Where) -> Translation:
     config = keys.section("auto_fix_config", "config", "settings")
     project = keys.section("project_config")
     files = log_files(keys, place)
-    reader = PatternReader(place, databases(checks, project, place), tuple(files), Names())
+    rotate_mb = config.get(values.number, "max_log_size_mb", default=10.0)
+    reader = PatternReader(place, databases(checks, project, place), tuple(files), Names(), rotate_mb)
     entries = keys.inner("error_patterns", "patterns", "errors", plain="id")
     patterns = tuple(found for entry in entries if (found := reader.read(entry)) is not None)
     names = Names()
@@ -173,8 +176,8 @@ def _tellers(place: Place, config: Keys) -> list[str]:
     for channel in channels:
         if channel not in place.notifiers and channel != LOG:
             config.note(
-                f"the channel {channel!r} is not used: say how in {place.extra}, such as"
-                f" notifiers: {{{channel}: {{kind: apprise, urls_file: /etc/remedy/{channel}.urls}}}}",
+                f"the channel {channel!r} is not used: name it in {place.extra}, such as notifiers: {{{channel}:"
+                f" {{kind: {channel if channel in kinds.names(notifiers) else 'apprise'}, …}}}}",
                 "notification_channels",
             )
     return list(dict.fromkeys([LOG, *(channel for channel in channels if channel in place.notifiers)]))

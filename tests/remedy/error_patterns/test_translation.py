@@ -122,6 +122,35 @@ def test_what_was_never_written_down(tmp_path, action, step):
     assert found[name].items() >= wanted.items()
 
 
+OUTSIDE = [
+    {"type": "create_missing_dirs", "directories": ["/srv/elsewhere/new"]},
+    {"type": "fix_permissions", "paths": ["/srv/elsewhere/data"], "mode": "755"},
+    {"type": "check_permissions", "paths": ["/srv/elsewhere/data"]},
+    {"type": "log_analysis", "log_files": ["/srv/elsewhere/x.log"]},
+    {"type": "temp_file_cleanup", "paths": ["/srv/elsewhere/x-*"]},
+    {"type": "old_file_cleanup", "directories": ["/srv/elsewhere/old"]},
+    {"type": "cache_clear", "directories": ["/srv/elsewhere/cache"]},
+    {"type": "backup", "paths": ["/srv/elsewhere/data"]},
+]
+
+
+@pytest.mark.parametrize("action", OUTSIDE, ids=[action["type"] for action in OUTSIDE])
+def test_the_line_that_is_named_lets_it_in(tmp_path, action):
+    before = translated(tmp_path, one(action))
+    assert steps(before, "http_5xx") == []
+    after = translated(tmp_path, one(action), yaml.safe_dump({"allow": before.missing}))
+    assert len(steps(after, "http_5xx")) == 1, said(after)
+
+
+def test_the_size_of_a_log_and_a_channel_that_is_not_there(tmp_path):
+    made = translated(
+        tmp_path,
+        one("log_rotate") | {"auto_fix_config": {"max_log_size_mb": "2", "notification_channels": ["github_issue"]}},
+    )
+    assert steps(made, "http_5xx")[0]["log_rotate"]["size"] == "2MiB"
+    assert "notifiers: {github_issue: {kind: github_issue" in said(made)
+
+
 def test_the_usual_logs_and_never_our_own(tmp_path):
     usual = [source["path"] for source in translated(tmp_path, one("log_rotate")).exporter["log_sources"]]
     assert usual == [f"{tmp_path}/app/logs/app.log", "/var/log/syslog", "/var/log/postgresql/*.log"]
