@@ -79,7 +79,7 @@ def servers() -> Iterator[tuple[Asked, Asked]]:
 
 @pytest.fixture(scope="module")
 def ask(servers: tuple[Asked, Asked]) -> Iterator[Callable[[], Standing]]:
-    clients = [PeerClient(Peer.model_validate({"url": each.url, "timeout": "200ms"})) for each in servers]
+    clients = [PeerClient(Peer.model_validate({"url": each.url, "timeout": "300ms"})) for each in servers]
     standings = Standings(None, clients, time.time)
     yield lambda: standings.ask([ONE])[ONE.fingerprint]
     standings.close()
@@ -103,8 +103,6 @@ def test_what_two_say_together(
     began = time.monotonic()
     standing = ask()
     assert time.monotonic() - began < 3, "it is bounded by the timeout, however slowly one answers"
-        "two questions to each of two, and yet one timeout: they are asked side by side"
-    )
     assert standing.listed == any(kind in KNOWS for kind in kinds)
     assert standing.silenced_by == (("s1",) if "silenced" in kinds else ())
     assert standing.inhibited_by == (("f1",) if "inhibited" in kinds else ())
