@@ -19,6 +19,7 @@ _PIECE = 256 * 1024
 """Bytes that are set free at once: so much at most is lost to somebody who is faster."""
 _LOG = 12 * 1024**2
 """Bytes that the log gets in all: more than those after which SQLite moves it into the ledger and begins it anew."""
+_SOME_ROOM = 1024**2
 
 
 class Reserve:
@@ -41,6 +42,10 @@ class Reserve:
         except OSError:
             return 0
         return min(status.st_size, status.st_blocks * _BLOCK)
+
+    def has_room(self) -> bool:
+        """Tell whether there is more than the little that a small write may still find on a full disk."""
+        return self.held > 0 or self._free() >= _SOME_ROOM
 
     def fill(self) -> None:
         """Make it whole, where as much again stays free for others; where not, say so once and leave it as it is."""
@@ -70,8 +75,7 @@ class Reserve:
         if not self.size:
             self.file.unlink(missing_ok=True)
             return
-        disk = os.statvfs(self.file.parent)
-        if disk.f_bavail * disk.f_frsize < self.size - self.held + self.size:
+        if self._free() < self.size - self.held + self.size:
             self._tell("there is too little room on the disk")
             return
         descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -97,6 +101,10 @@ class Reserve:
             left = max(0, left - _PIECE)
             _shrink(reserve, left)
         return left
+
+    def _free(self) -> int:
+        disk = os.statvfs(self.file.parent)
+        return disk.f_bavail * disk.f_frsize
 
     def _tell(self, reason: str) -> None:
         if not self._told:

@@ -68,7 +68,7 @@ class Ledger:
             raise LedgerError(str(error)) from None
         self.reserve = Reserve(self.path, reserve)
         self.trouble: str | None = None
-        """Why what was to be written last could not be; None where it could."""
+        """Why something could not be written; None once there is room again, and writing works."""
         self._waiting: Gathering[_Waiting] = Gathering(_GROUP)
         try:
             self._with_room(lambda: self._open(migrations))
@@ -148,7 +148,8 @@ class Ledger:
             for work in group:
                 work.done.fail(LedgerError(self.trouble))
             return
-        self.trouble = None
+        if self.trouble is not None and self.reserve.has_room():
+            self.trouble = None
         for work, result, problem in results:
             if problem is None:
                 work.done.give(result)

@@ -144,10 +144,12 @@ def test_when_the_reserve_is_used_up_it_refuses_says_why_and_goes_on_by_itself(t
         assert metric(bridge, "remediation_ledger_writable") == 0
         assert metric(bridge, "remediation_ledger_reserve_bytes") == 0
         assert bridge.ask("GET", "/-/healthy")[0] == 200
+        fire(bridge, "Resolved", "no-matter", size=0)  # a small one may still find room; that is no reason to be ready
+        assert bridge.ask("GET", "/-/ready")[0] == 503
         (disk.seen / "junk" / "big.tmp").unlink()
         eventually(lambda: bridge.ask("GET", "/-/ready")[0] == 200)
         eventually(lambda: reserve(disk) >= 2 * MIB)
         seen = {each["labels"]["instance"] for each in bridge.ask("GET", "/api/v1/episodes")[1]["episodes"]}
-        assert seen == set(taken), "what was refused left a trace, or what was taken is gone"
+        assert seen - {"no-matter:9100"} == set(taken), "what was refused left a trace, or what was taken is gone"
         assert fire(bridge, "Other", "late")[0] == 200
         ended(bridge)

@@ -141,8 +141,10 @@ def test_one_bad_share_spoils_none_of_those_that_were_to_be_written_with_it(file
         except ValueError as error:
             outcomes[name] = str(error)
 
-    blocker = threading.Thread(target=ledger.write, args=(lambda _: gate.wait(10),))
+    entered = threading.Event()
+    blocker = threading.Thread(target=ledger.write, args=(lambda _: entered.set() or gate.wait(10),))
     blocker.start()
+    assert entered.wait(10)
     others = [threading.Thread(target=share, args=(name,)) for name in ("a", "bad", "b", "c")]
     for thread in others:
         thread.start()

@@ -86,7 +86,7 @@ def test_it_goes_in_small_pieces_between_which_others_write(tmp_path: Path) -> N
     world.ledger.write = counted
     world.advance(91 * DAY)
     Housekeeping(world.ledger, world.dispatcher._clock).forget(90 * DAY)
-    assert pieces == [250, 250, 150, 50]
+    assert pieces == [250, 150, 50]
     assert rows(world)["episodes"] == 0
     world.end()
 
