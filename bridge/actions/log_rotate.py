@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from bridge.actions.base import Action, Allow, StepContext
 from bridge.actions.host.fields import AbsolutePath, FileGlob
 from bridge.actions.host.folders import Place, opened, opened_file, parent_of, place_refusal, places_of
+from bridge.actions.host.replacing import discard, unfinished
 from bridge.actions.host.sizes import Size, spell_size
 from bridge.actions.host.sweep import Search, find
 from bridge.actions.host.writers import is_written
@@ -114,8 +115,11 @@ class _Rotation:
     def __init__(self, wanted: LogRotate, folder: int, log: Place, context: StepContext) -> None:
         self._wanted, self._folder, self._log, self._context = wanted, folder, log, context
         self._name = log.way[-1]
+        self._copying, self._compressing = unfinished(self._name), unfinished(f"{self._name}.gz")
 
     def run(self) -> None:
+        for left in (self._copying, self._compressing):
+            discard(left, self._folder)
         for number in range(self._first_free(), 0, -1):
             for suffix in ("", ".gz"):
                 self._shift(number, suffix)
@@ -158,7 +162,7 @@ class _Rotation:
             os.close(new)
 
     def _copy_and_cut(self) -> None:
-        aside = f".{self._name}.1.unfinished"
+        aside = self._copying
         with opened_file(self._log, os.O_RDWR) as log:
             info = os.fstat(log)
             copy = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=self._folder)
@@ -184,7 +188,7 @@ class _Rotation:
             if is_written(info):
                 self._context.output.say(f"not compressed: somebody still writes to {plain.path}")
                 return
-            aside = f".{name}.gz.unfinished"
+            aside = self._compressing
             target = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=self._folder)
             with os.fdopen(target, "wb") as raw:
                 os.fchmod(target, info.st_mode & 0o777)

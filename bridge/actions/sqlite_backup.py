@@ -13,6 +13,7 @@ from pydantic import Field
 from bridge.actions.base import Action, Allow, StepContext, StepError
 from bridge.actions.host.fields import AbsolutePath
 from bridge.actions.host.folders import opened, place, place_refusal
+from bridge.actions.host.replacing import discard
 from bridge.actions.host.sizes import spell_size
 from bridge.actions.host.sqlite import database, problems
 
@@ -55,13 +56,14 @@ class SqliteBackup(Action):
         """Copy it, check the copy, name it."""
         name = f"{self.database.stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db"
         with opened(place(self.to, context.allow)) as folder:
-            unfinished = f".{name}.unfinished"
+            unfinished = f".{self.database.stem}.db.unfinished"
+            discard(unfinished, folder)  # what a crash left
             try:
                 self._copy(f"/proc/self/fd/{folder}/{unfinished}", folder, unfinished, context)
                 os.rename(unfinished, name, src_dir_fd=folder, dst_dir_fd=folder)
                 os.fsync(folder)
             except BaseException:
-                _delete(unfinished, folder)
+                discard(unfinished, folder)
                 raise
             size = os.stat(name, dir_fd=folder).st_size
             gone = self._delete_oldest(folder)
@@ -89,7 +91,7 @@ class SqliteBackup(Action):
         copies = sorted(name for name in os.listdir(folder) if self._is_copy(name))
         surplus = copies[: -self.keep]
         for name in surplus:
-            _delete(name, folder)
+            discard(name, folder)
         return len(surplus)
 
     def _is_copy(self, name: str) -> bool:
@@ -102,10 +104,3 @@ def _room(source: sqlite3.Connection, folder: int) -> None:
     free = file_system.f_bavail * file_system.f_frsize
     if free < pages * size:
         raise StepError(f"there is no room for the copy: {spell_size(free)} free, {spell_size(pages * size)} needed")
-
-
-def _delete(name: str, folder: int) -> None:
-    try:
-        os.unlink(name, dir_fd=folder)
-    except FileNotFoundError:
-        return

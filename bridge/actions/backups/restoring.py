@@ -5,7 +5,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -14,6 +14,7 @@ from bridge.actions.backups.manifest import Entry, Kind
 from bridge.actions.base import StepContext, StepError, StepRefusedError
 from bridge.actions.host.folders import Place, opened, parent_of, place
 from bridge.actions.host.permissions import thing
+from bridge.actions.host.replacing import discard, unfinished
 from bridge.actions.host.sqlite import database
 
 _CHUNK = 1024 * 1024
@@ -63,9 +64,10 @@ class Restorer:
 
     def _file(self, there: Place, entry: Entry) -> str:
         name = there.way[-1]
-        aside = f".{name[:200]}.{os.getpid()}.unfinished"
+        aside = unfinished(name)
         with opened(parent_of(there)) as folder:
             _refuse_other(folder, name, there, stat.S_ISREG)
+            discard(aside, folder)
             new = os.open(
                 aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder
             )
@@ -76,8 +78,7 @@ class Restorer:
                     os.close(new)
                 os.rename(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
             except BaseException:
-                with suppress(FileNotFoundError):
-                    os.unlink(aside, dir_fd=folder)
+                discard(aside, folder)
                 raise
             os.fsync(folder)
         return "put back"

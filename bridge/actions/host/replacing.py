@@ -3,6 +3,7 @@
 import ctypes
 import os
 import shutil
+from contextlib import suppress
 
 from bridge.actions.base import StepError, StepRefusedError
 from bridge.actions.host.folders import Place, mounts_below, opened, parent_of
@@ -16,9 +17,10 @@ def replace_file(file: Place, content: bytes, was: os.stat_result) -> None:
     Raises:
         StepError: the file was changed since it was read, or cannot be written.
     """
-    name, aside = file.way[-1], f".{file.way[-1]}.{os.getpid()}.unfinished"
+    name, aside = file.way[-1], unfinished(file.way[-1])
     with opened(parent_of(file)) as folder:
         try:
+            discard(aside, folder)
             _write(aside, content, was, folder)
             try:
                 _refuse_change(name, was, folder)
@@ -29,6 +31,21 @@ def replace_file(file: Place, content: bytes, was: os.stat_result) -> None:
             os.fsync(folder)
         except OSError as error:
             raise StepError(f"'{file.path}' cannot be written: {error.strerror}") from None
+
+
+def unfinished(name: str) -> str:
+    """Return the name under which a file is made before it gets its own: always the same, so that crashes add none."""
+    return f".{os.fsdecode(os.fsencode(name)[:200])}.unfinished"
+
+
+def discard(name: str, folder: int) -> None:
+    """Delete what a crash left under the name of something unfinished.
+
+    Raises:
+        OSError: it cannot be.
+    """
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
 
 
 def _write(name: str, content: bytes, was: os.stat_result, folder: int) -> None:

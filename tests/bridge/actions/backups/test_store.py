@@ -134,7 +134,7 @@ def workshop(root: Path, home: Path) -> Workshop:
 
 
 def run_step(workshop: Workshop, remediation: Remediation, **keys: Any) -> StepEnd:
-    return replace(workshop, remediation=remediation).run_step(Step("overwrites", Overwrites, keys))
+    return replace(workshop, remediation=remediation).run_step(Step("overwrites", Overwrites, keys), lambda _pid: None)
 
 
 def test_a_step_whose_backup_fails_is_not_run(root: Path, workshop: Workshop) -> None:
