@@ -36,7 +36,7 @@ from bridge.telling import tell
 
 _LONGEST_SLEEP_SECONDS = 5.0
 _LONGEST_REST_SECONDS = 0.05
-_MANY = 50
+_MANY = 4
 """A round that looks at more than so many and begins nothing rests as long as it took, within that: in a storm a few
 large ones leave more to the intake than many."""
 _MAY_HAVE_ENDED = (Verdict.PAUSED, Verdict.TARGET_BUSY, Verdict.LIMITED)
