@@ -31,8 +31,8 @@ class Task(Generic[Result]):
         """Do it, in the calling thread."""
         try:
             self.results.append(self._work())
-        finally:
             before_told()
+        finally:
             self._done.release()
 
 
@@ -44,7 +44,7 @@ class Hands:
         self._lock = threading.Lock()
 
     def start(self, work: Callable[[], Result]) -> Task[Result]:
-        """Let a thread do something; it must raise nothing."""
+        """Let a thread do something; what raises ends its thread."""
         task = Task(work)
         with self._lock:
             inbox = self._free.pop() if self._free else None

@@ -54,6 +54,8 @@ class Workshop:
             action = self._prepare(step)
         except StepError as error:
             return StepEnd(error.outcome, redact(str(error)))
+        except Exception as error:  # noqa: BLE001 - an action's mistake is a failed step, with what it said
+            return StepEnd(StepOutcome.FAILED, redact(f"{type(error).__name__}: {error}"))
         context = replace(self._context(action), started=started)
         task = self.hands.start(functools.partial(self._work, action, step.action, context))
         self._wait(task, context)

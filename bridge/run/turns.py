@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.escalation import levels as escalation
 from bridge.ledger import journal, runs
@@ -56,7 +57,7 @@ class Turns:
         """Note a program that a step has started. On a full disk the step goes on without that."""
         born = birth(pid)
         if born is not None:
-            with suppress(LedgerError):
+            with suppress(LedgerError, SQLAlchemyError):
                 self._ledger.write_together(self._note_programs, (step, pid, born))
 
     @staticmethod

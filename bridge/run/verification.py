@@ -2,10 +2,12 @@
 
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
+from bridge.steady import TOLERANCE_SECONDS, since_boot
 from bridge.verify.alert_clears_within import AlertClears
-from bridge.verify.base import Evidence, Scene, Verification
+from bridge.verify.base import Evidence, Finding, Scene, Verification
 from bridge.verify.quiet_for import QuietFor
 
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.25, 5.0
@@ -32,7 +34,7 @@ def prove(verification: Verification | None, scene: Scene, stop: threading.Event
     began = time.monotonic()
     limit, stable = how.time_limit().total_seconds(), how.stable_for.total_seconds()
     healed_since: float | None = None
-    for finding in how.looks(scene):
+    for finding in _looks(how, scene):
         now = time.monotonic()
         if finding.evidence is Evidence.HEALED:
             healed_since = now if healed_since is None else healed_since
@@ -47,3 +49,17 @@ def prove(verification: Verification | None, scene: Scene, stop: threading.Event
         if stop.wait(wait):
             return None
     raise AssertionError("looks never end")
+
+
+def _looks(how: Verification, scene: Scene) -> Iterator[Finding]:
+    """Look again and again; where the clock is put forward meanwhile, the step ended as much later by it.
+
+    Else what is older than the step would seem newer. After a clock was set back nothing seems newer, which is safe.
+    """
+    looks, offset = how.looks(scene), scene.now() - since_boot()
+    while True:
+        forward = scene.now() - since_boot() - offset
+        if forward > TOLERANCE_SECONDS:
+            scene, offset = replace(scene, since=scene.since + forward), offset + forward
+            looks = how.looks(scene)
+        yield next(looks)
