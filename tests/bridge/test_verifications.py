@@ -1,14 +1,17 @@
 """The other proofs (quiet logs, a probe, a query, none), and how long is looked for any of them."""
 
+import itertools
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from bridge.peers.observer import NobodyToAskError, ObserverError, Sample
-from bridge.run.verification import prove, suitable
+from bridge.run.verification import _looks, prove, suitable
 from bridge.verify.alert_clears_within import AlertClears
 from bridge.verify.base import Evidence, Finding, Scene, Verification
 from bridge.verify.none import NoVerification
@@ -268,3 +271,20 @@ def test_a_bridge_that_stops_leaves_it_open() -> None:
     stopping = never()
     threading.Timer(0.1, stopping.set).start()
     assert prove(Scripted(script=(NOT_HEALED,), within=timedelta(hours=1)), World().scene(), stopping) is None
+
+
+@pytest.mark.parametrize(("forward", "evidence"), [(0, HEALED), (3600, NO_EVIDENCE)])
+def test_a_clock_that_is_put_forward_makes_no_old_evidence_new(forward: float, evidence: Evidence) -> None:
+    """By the new time the series was scraped a moment after the step's old time, which is an hour before its end."""
+    world, jumped = World(), 0.0
+    scene = replace(world.scene(), now=lambda: time.monotonic() + jumped)
+
+    def look() -> Iterator[Evidence]:
+        nonlocal jumped
+        for finding in _looks(Query(query="x", within=timedelta(0)), scene):
+            yield finding.evidence
+            world.answers = [Sample({}, 1.0, NEWER)]
+            jumped = forward
+
+    first, second = itertools.islice(look(), 2)
+    assert (first, second) == (NO_EVIDENCE, evidence)
