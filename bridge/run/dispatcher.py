@@ -36,9 +36,9 @@ from bridge.telling import tell
 
 _LONGEST_SLEEP_SECONDS = 5.0
 _LONGEST_REST_SECONDS = 0.05
-_MANY = 4
-"""A round that looks at more than so many and begins nothing rests as long as it took, within that: in a storm a few
-large ones leave more to the intake than many."""
+_MANY, _RESTS = 4, 3
+"""A round that looks at more than so many and begins nothing rests so many times as long as it took, within that: in a
+storm a few large ones leave more to the intake than many."""
 _MAY_HAVE_ENDED = (Verdict.PAUSED, Verdict.TARGET_BUSY, Verdict.LIMITED)
 """Reasons that may have ended while no bridge was there to see it."""
 
@@ -131,7 +131,7 @@ class Dispatcher:
                 due = self._clock() + 1
             took = self._clock.monotonic() - began
             if self._only_held > _MANY:
-                self._runner.closing.wait(min(took, _LONGEST_REST_SECONDS))
+                self._runner.closing.wait(min(_RESTS * took, _LONGEST_REST_SECONDS))
             self._wake.wait(min(max(0.0, due - self._clock()), _LONGEST_SLEEP_SECONDS))
             self._wake.clear()
 
