@@ -179,8 +179,10 @@ class Bridge:
         self.metrics.reload_successful.set(1)
         if self._parts is not None:
             self._parts.others.adopt(policy.settings)
+            self._parts.ledger.reserve.size = policy.settings.reserve
             receipt = self._parts.ledger.write(lambda c: Intake(c, policy, self._clock()).decide_again())
             self.metrics.count(receipt.decided, receipt.ended)
+            self._tell(receipt)
             self._parts.dispatcher.wake()
 
     def refused(self) -> None:

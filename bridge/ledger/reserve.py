@@ -20,6 +20,7 @@ _PIECE = 256 * 1024
 _LOG = 12 * 1024**2
 """Bytes that the log gets in all: more than those after which SQLite moves it into the ledger and begins it anew."""
 _SOME_ROOM = 1024**2
+"""Bytes; a disk that has less is still a full one."""
 
 
 class Reserve:
@@ -38,7 +39,7 @@ class Reserve:
     def held(self) -> int:
         """How many bytes there are to be given: real blocks, not those of a copy with holes."""
         try:
-            status = self.file.stat()
+            status = self.file.lstat()
         except OSError:
             return 0
         return min(status.st_size, status.st_blocks * _BLOCK)

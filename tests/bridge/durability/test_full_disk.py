@@ -1,6 +1,8 @@
 """A disk filled to its last byte, with the ledger on it: decided, fixed, on record; and when nothing helps, said."""
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -153,3 +155,16 @@ def test_when_the_reserve_is_used_up_it_refuses_says_why_and_goes_on_by_itself(t
         assert seen - {"no-matter:9100"} == set(taken), "what was refused left a trace, or what was taken is gone"
         assert fire(bridge, "Other", "late")[0] == 200
         ended(bridge)
+
+
+def test_a_backup_that_does_not_fit_leaves_nothing_behind(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "d") as disk, bridge_on(disk, tmp_path) as bridge:
+        fill(disk)
+        before = {file.name for file in disk.seen.iterdir()}
+        argv = disk.beside([sys.executable, "-m", "remedy", "backup", "--config", bridge.file, disk.folder / "copy.db"])
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 1
+        assert "could not be made: database or disk is full" in done.stderr
+        assert {file.name for file in disk.seen.iterdir()} == before
+        assert fire(bridge, "DiskFull", "web-1")[0] == 200
+        is_free_again(disk, bridge)

@@ -197,12 +197,14 @@ def test_it_is_given_piece_by_piece_most_of_it_to_the_log(tmp_path: Path) -> Non
 
 
 def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
-    (tmp_path / "dear").write_text("dear")
     kept = reserve(tmp_path, MIB)
     kept.file.symlink_to(tmp_path / "dear")
-    kept.fill()
-    kept.give()
-    assert (tmp_path / "dear").read_text() == "dear"
+    for size in (MIB, 4096):
+        with (tmp_path / "dear").open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+        kept.fill()
+        assert not kept.give()
+        assert (tmp_path / "dear").stat().st_size == size
 
 
 def test_a_ledger_works_on_with_a_log_that_is_longer_than_what_is_in_it(tmp_path: Path) -> None:
