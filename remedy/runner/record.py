@@ -87,8 +87,10 @@ class Record:
             found = [one for one in progress.standing(connection) if one.episode.fingerprint == alert.identity]
         for row in (row for one in found for row in one.decisions if row.run_id is None):
             name = row.remediation or alert.labels["alertname"]
-            self._left[name] = f"{row.decision}: {row.reason}"
-            self._log.say(f"{_WHY_NOT.get(row.decision, '修復保留')}: {name} ({self._left[name]})")
+            why = f"{row.decision}: {row.reason}"
+            if "check" not in alert.labels:  # a check is asked again at the end
+                self._left[name] = why
+            self._log.say(f"{_WHY_NOT.get(row.decision, '修復保留')}: {name} ({why})")
 
     def look(self) -> None:
         """Tell of the attempts and steps that began since the last look, and of the attempts that ended."""
