@@ -103,11 +103,11 @@ def episode_page(
 def current_verdicts(connection: Connection, episode_ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
     """Return what was decided last on each of these episodes, with what has become of the run, by episode."""
     found: dict[int, list[dict[str, Any]]] = {}
-    query = select(decisions, runs.c.state, runs.c.outcome, runs.c.reason.label("run_reason"))
-    current = query.outerjoin(runs, runs.c.id == decisions.c.run_id).where(
-        decisions.c.episode_id.in_(episode_ids), decisions.c.current
-    )
-    for row in connection.execute(current.order_by(decisions.c.id)):
+    columns = (decisions, runs.c.state, runs.c.outcome, runs.c.reason.label("run_reason"))
+    query = select(*columns).outerjoin(runs, runs.c.id == decisions.c.run_id).where(decisions.c.current)
+    chunks = [episode_ids[start : start + MOST] for start in range(0, len(episode_ids), MOST)]
+    some = (query.where(decisions.c.episode_id.in_(chunk)).order_by(decisions.c.id) for chunk in chunks)
+    for row in (row for each in some for row in connection.execute(each)):
         run = None if row.run_id is None else {"state": row.state, "outcome": row.outcome, "reason": row.run_reason}
         found.setdefault(row.episode_id, []).append(
             {

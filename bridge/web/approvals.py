@@ -6,6 +6,7 @@ from werkzeug.exceptions import Conflict, NotFound
 
 from bridge.core import Bridge
 from bridge.decision import operators
+from bridge.decision.gates import Verdict
 from bridge.ledger import runs
 from bridge.ledger.runs import Outcome, Run, RunState
 from bridge.web.record import RUN_ID
@@ -46,11 +47,15 @@ def _end(bridge: Bridge, run_id: int, outcome: Outcome) -> Response:
         found = _existing(connection, run_id)
         if not operators.end(connection, found, outcome, who, bridge.now()):
             raise Conflict(f"run {run_id} cannot be {outcome} in the state that it is in: {_standing(found)}")
-        bridge.metrics.runs.labels(found.remediation, outcome).inc()
+        bridge.metrics.count(_decided(found, outcome), {(found.remediation, str(outcome)): 1})
         return True
 
     bridge.change(work)
     return jsonify({"status": "ok", "run": run_id})
+
+
+def _decided(run: Run, outcome: Outcome) -> dict[tuple[str, str], int]:
+    return {(run.remediation, str(Verdict.DENIED)): 1} if outcome is Outcome.DENIED else {}
 
 
 def _existing(connection: Connection, run_id: int) -> Run:

@@ -9,6 +9,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from bridge.decision.by_hand import WishError, wish
+from tests.bridge.local_server import listening
 from tests.bridge.served_bridge import Served, served
 from tests.bridge.world import alert, policy
 
@@ -77,6 +78,14 @@ def test_without_an_alert_nothing_shows_that_it_cleared_and_nobody_is_woken(brid
     assert run["outcome"] == "unverified"
     assert "there is no alert whose clearing would prove it" in run["reason"]
     assert run["escalations"] == []
+
+
+def test_what_needs_no_alert_proves_it(bridge: Served) -> None:
+    with listening() as server:
+        proof = f"verify: {{probe: '{server.url}'}}, {STEPS}"
+        bridge.configure(bridge.file.read_text() + f"  - {{name: probed, match: 'alertname=\"Probed\"', {proof}}}\n")
+        assert bridge.ask("POST", "/-/reload", "operator").status_code == 200
+        assert ended(bridge, fix(bridge, "probed"))["outcome"] == "fixed"
 
 
 def test_one_that_fails_is_told_to_people(bridge: Served) -> None:

@@ -227,6 +227,7 @@ def test_denied_or_cancelled_it_does_not(bridge: Served, word: str, outcome: str
     assert bridge.notify(alert(ASK)).json["duplicates"] == 1
     assert len(bridge.get("/api/v1/runs")["runs"]) == 1, "final as long as the alert fires"
     assert bridge.metric(f'remediation_runs_total{{outcome="{outcome}",remediation="asks"}}') == 1
+    assert bridge.metric('remediation_decisions_total{decision="denied",remediation="asks"}') == (outcome == "denied")
 
 
 def pause(bridge: Served, **body: Any) -> Any:
