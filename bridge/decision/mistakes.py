@@ -17,7 +17,10 @@ def hold(connection: Connection, due: Due, error: Exception, now: float) -> list
     decision = Decision(Verdict.MISTAKE, reason, now + LOOK_AGAIN_SECONDS)
     still = decisions.still_held(connection, due.held)
     entries = [Entry(candidate, decision) for candidate in due.held if candidate.decision_id in still]
-    for run in due.waiting:
+    for read in due.waiting:
+        run = runs.get(connection, read.id)
+        if run is None or run.state is not read.state:
+            continue  # somebody has ended it meanwhile
         runs.change(connection, run.id, due_at=decision.due)
         candidate = decisions.current(connection, run.episode.id, run.remediation)
         if candidate is not None:

@@ -67,6 +67,10 @@ class Crew:
             except LedgerError:
                 self._stranded.put((run_id, error))
                 raise
+            except Exception as mistake:  # noqa: BLE001 - one run must not keep the others waiting
+                self._log.exception("a run could not be taken up", run=run_id)
+                if isinstance(error, LedgerError):
+                    self._stranded.put((run_id, mistake))  # next time it is given up
 
     def forget_ended(self) -> None:
         """Drop the policies of runs that ended while nobody worked on them."""

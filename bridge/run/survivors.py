@@ -47,17 +47,15 @@ class Survivor:
             leader = self._held()
             if leader is None:
                 return None
-            holding.enter_context(leader)
-            others = {
-                each.pid: each for each in (*_of_session(self.pid), *descendants(self.pid)) if each.pid != self.pid
-            }
-            for each in others.values():
+            all_ = [leader, *_of_session(self.pid), *descendants(self.pid)]
+            for each in all_:
                 holding.enter_context(each)
+            held = list({each.pid: each for each in all_}.values())
             try:
-                end_all([leader, *others.values()], _GRACE_SECONDS)
+                end_all(held, _GRACE_SECONDS)
             except StepRefusedError as refused:
                 return str(refused)
-            left = [str(each) for each in (leader, *others.values()) if not each.ended()]
+            left = [str(each) for each in held if not each.ended()]
         return f"it does not end: {', '.join(left)}" if left else None
 
     def _held(self) -> Process | None:
