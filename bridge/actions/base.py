@@ -100,7 +100,7 @@ class Allow(BaseModel):
     repositories: frozenset[str] = frozenset()
     """GitHub repositories, as `owner/name`."""
     images: frozenset[str] = frozenset()
-    """Docker images."""
+    """Docker images, as containers name theirs: all containers that were made from one."""
     containers: frozenset[str] = frozenset()
     """Docker containers, by name."""
     owners: frozenset[str] = frozenset()

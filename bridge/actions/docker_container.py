@@ -41,8 +41,9 @@ class DockerContainer(Action):
     """Restart, start or stop a Docker container, by its name or by a label.
 
     **Changes** whether the container runs; its configuration, image and volumes stay as they are. **Needs** its name in
-    `allow.containers`, the extra `docker`, and an engine to talk to: `DOCKER_HOST` (with `DOCKER_TLS_VERIFY` and
-    `DOCKER_CERT_PATH`) in the bridge's environment, else Docker's own socket. **Idempotent**. **Backed up**: nothing.
+    `allow.containers`, or the image that it was made from, as it was named then, in `allow.images`; the extra `docker`;
+    and an engine to talk to: `DOCKER_HOST` (with `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH`) in the bridge's
+    environment, else Docker's own socket. **Idempotent**: yes. **Backed up**: nothing.
 
     Whoever may use Docker's socket is root on its host, so give the bridge a proxy which lets little through, as
     deploy/compose/haproxy.cfg does: `GET /version`, and `GET …/json` and `POST …/restart` of the one container. A label
@@ -78,6 +79,8 @@ class DockerContainer(Action):
 
     def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:
         """Yield that the container is not allowed; with a label, that none is."""
+        if allow.images:
+            return  # what a container was made from is seen when it is looked at
         if self.name is not None and self.name not in allow.containers:
             yield "name", f"the container '{self.name}' is not in allow.containers"
         if self.label is not None and not allow.containers:
@@ -189,9 +192,15 @@ def _inspect(engine: "docker.APIClient", name: str) -> dict[str, Any]:
 
 
 def _check(engine: "docker.APIClient", name: str, allow: Allow) -> None:
-    if name not in allow.containers:
+    if name not in allow.containers and not allow.images:
         raise StepRefusedError(f"the container '{name}' is not in allow.containers")
-    if _is_ours(_inspect(engine, name)["Id"], Path("/proc/self/mountinfo")):
+    found = _inspect(engine, name)
+    image = found.get("Config", {}).get("Image")
+    if name not in allow.containers and image not in allow.images:
+        raise StepRefusedError(
+            f"the container '{name}' is not in allow.containers, nor its image '{image}' in allow.images"
+        )
+    if _is_ours(found["Id"], Path("/proc/self/mountinfo")):
         raise StepRefusedError(f"the bridge itself runs in the container '{name}'")
 
 

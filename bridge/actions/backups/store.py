@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from bridge.actions.base import (
     StepError,
     StepOutcome,
     Touch,
+    Touched,
 )
 from bridge.actions.host.sizes import Size, spell_size
 from remedy.config.durations import Duration
@@ -76,8 +77,9 @@ class BackupStore:
             BackupFailedError: it could not be copied: no room, too many files, an error of the system.
             StepError: what `touched` and looking at it can raise.
         """
+        touched = list(action.touched(context))
         try:
-            found = list(self._found(action, step, context))
+            found = list(self._found(touched, step, context))
             had = {entry.about: entry.identity for entry in (Manifest(context.backups).read() if found else ())}
             new = [one for one in found if had.get(one.about) != one.identity]
             if new:
@@ -103,12 +105,12 @@ class BackupStore:
         except OSError as error:
             structlog.get_logger("backups").warning("old backups cannot be deleted", reason=str(error))
 
-    def _found(self, action: Action, step: str, context: StepContext) -> Iterator[Found]:
+    def _found(self, touched: Iterable[Touched], step: str, context: StepContext) -> Iterator[Found]:
         count = 0
-        for touched in action.touched(context):
-            for one in look(touched, context):
+        for each in touched:
+            for one in look(each, context):
                 count += 1
-                if count > (most := _MOST[touched.touch]):
+                if count > (most := _MOST[each.touch]):
                     raise BackupFailedError(f"{step} would change more than {most} files: say backup: skip")
                 yield one
 

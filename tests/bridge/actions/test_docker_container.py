@@ -6,7 +6,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -54,7 +54,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         status = self.engine.statuses[found]
         state = {"Status": status, "Running": status in ("running", "restarting"), "ExitCode": 3}
-        self._answer(200, {"Id": ID, "Name": f"/{found}", "State": state})
+        self._answer(200, {"Id": ID, "Name": f"/{found}", "State": state, "Config": {"Image": f"{found}:1"}})
 
     def do_POST(self) -> None:
         if self.engine.refuse:
@@ -129,6 +129,23 @@ def test_every_container_with_the_label_is_meant(engine: Engine, context: StepCo
     engine.labels |= {"shop-api": "app=shop", "shop-db": "app=shop", "mail": "app=mail"}
     action(label="app=shop").run(context)
     assert engine.posts == ["containers/shop-api/restart?t=10", "containers/shop-db/restart?t=10"]
+
+
+@pytest.mark.parametrize("allowed", [Allow(images=frozenset({"mail:1"})), Allow(containers=frozenset({"mail"}))])
+def test_its_image_may_be_what_is_allowed(engine: Engine, context: StepContext, allowed: Allow) -> None:
+    engine.statuses |= {"mail": "exited"}
+    action(name="mail", operation="start").run(replace(context, allow=allowed))
+    assert engine.posts == ["containers/mail/start"]
+
+
+@pytest.mark.parametrize("image", ["mail", "mail:2", "docker.io/mail:1", "other:1"])
+def test_another_image_is_not(engine: Engine, context: StepContext, image: str) -> None:
+    engine.statuses |= {"mail": "running"}
+    with pytest.raises(
+        StepRefusedError, match=r"'mail' is not in allow\.containers, nor its image 'mail:1' in allow\.images"
+    ):
+        action(name="mail").run(replace(context, allow=Allow(images=frozenset({image}))))
+    assert engine.posts == []
 
 
 @pytest.mark.parametrize(
