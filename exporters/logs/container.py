@@ -12,6 +12,7 @@ from exporters.logs.program import FeedError, Programs, Record
 from exporters.logs.settings import DockerLogs, LastLines, StartAt
 
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z ")
+_STAMPS = re.compile(rb"^" + _STAMP.pattern, re.MULTILINE)
 _STAMP_SIZE = len("2026-11-21T10:00:00.000000000Z ")
 _PART = 16 * 1024
 """Docker splits a longer line into parts of this size, and puts a time stamp before each."""
@@ -55,27 +56,27 @@ class ContainerFeed:
         id_ = standing.partition(" ")[0]
         yield [Record(stream, None) for stream in cursors if stream and not stream.startswith(id_)]
         mine = {name: _Cursor.of(cursors.get(f"{id_}/{name}", "")) for name in ("out", "err")}
-        options = ["--since", min(cursor.stamp for cursor in mine.values())]
         if not cursors:
-            mine, options = self._first(programs)
+            mine = dict.fromkeys(mine, self._first(programs))
             yield [Record("", ""), *(Record(f"{id_}/{name}", str(cursor)) for name, cursor in mine.items())]
-        argv = [*self._argv, "logs", "--follow", "--timestamps", *(options if options[-1] else []), id_]
+        since = min(cursor.stamp for cursor in mine.values())
+        argv = [*self._argv, "logs", "--follow", "--timestamps", *(["--since", since] if since else []), id_]
         streams = {name: _Stream(f"{id_}/{name}", cursor) for name, cursor in mine.items()}
         for name, data in programs.output(argv):
             yield list(streams[name].feed(data))
         yield [record for stream in streams.values() for record in stream.feed(b"\n")]
         self._ended = standing.replace(" true ", " false ")
 
-    def _first(self, programs: Programs) -> tuple[dict[str, _Cursor], list[str]]:
-        """Return where to begin at the first start, and the options for it."""
-        if isinstance(self._start_at, LastLines):
-            return {name: _Cursor("", 0) for name in ("out", "err")}, ["--tail", str(self._start_at.last_lines)]
-        last = ""
-        if self._start_at == "end":
-            for _, data in programs.output([*self._argv, "logs", "--timestamps", "--tail=1", self._container]):
-                found = _STAMP.match(data)
-                last = max(last, found[0].decode().strip()) if found else last
-        return {name: _Cursor(last, _ALL) for name in ("out", "err")}, ["--since", last]
+    def _first(self, programs: Programs) -> _Cursor:
+        """Return where to begin in both streams at the first start."""
+        if self._start_at == "beginning":
+            return _Cursor("", 0)
+        lines = self._start_at.last_lines if isinstance(self._start_at, LastLines) else 1
+        argv = [*self._argv, "logs", "--timestamps", f"--tail={lines}", self._container]
+        stamps = [stamp.decode().strip() for _, data in programs.output(argv) for stamp in _STAMPS.findall(data)]
+        if not stamps:
+            return _Cursor("", 0)
+        return _Cursor(max(stamps), _ALL) if self._start_at == "end" else _Cursor(min(stamps), 0)
 
     def _asked(self, programs: Programs, *words: str) -> str:
         argv = [*self._argv, *words, "--type=container", self._container]

@@ -113,7 +113,9 @@ class Follower:
 
 def _source(settings: LogSource, engine: Engine, ids: list[str], saved: Saved) -> Source | ProgramSource:
     feed = _feed(settings)
-    return Source(settings, engine, ids, saved) if feed is None else ProgramSource(feed, engine, ids, saved)
+    return (
+        Source(settings, engine, ids, saved) if feed is None else ProgramSource(settings.name, feed, engine, ids, saved)
+    )
 
 
 def _feed(settings: LogSource) -> Feed | None:

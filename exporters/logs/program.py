@@ -4,6 +4,7 @@ A thread reads ahead, a little; what it read is counted, and its cursors are com
 was read and not committed is shown again by the next run.
 """
 
+import logging
 import os
 import selectors
 import subprocess
@@ -16,6 +17,7 @@ from queue import Empty, Full, Queue
 from typing import Protocol
 
 from exporters.logs.engine import Engine
+from exporters.logs.redaction import shown
 from exporters.logs.store import Change, Saved
 
 LONGEST_LINE = 1024 * 1024
@@ -112,8 +114,9 @@ class ProgramSource:
     behind = 0
     folders: frozenset[Path] = frozenset()
 
-    def __init__(self, feed: Feed, engine: Engine, ids: list[str], saved: Saved) -> None:
-        self._feed, self._engine, self._ids = feed, engine, ids
+    def __init__(self, name: str, feed: Feed, engine: Engine, ids: list[str], saved: Saved) -> None:
+        self._name, self._feed, self._engine, self._ids = name, feed, engine, ids
+        self._said = ""
         self._cursors = dict(saved.cursors)
         self._programs = Programs()
         self._batches: Queue[list[Record] | FeedError] = Queue(_AHEAD)
@@ -168,9 +171,16 @@ class ProgramSource:
                     self._put(batch)
                     self._settled.set()
             except FeedError as error:
+                self._say(shown(str(error).encode()))
                 self._put(error)
             self._settled.set()
             stopping.wait(_AGAIN_SECONDS)
+
+    def _say(self, why: str) -> None:
+        """Say what is wrong, once."""
+        if why != self._said and not self._programs.stopping.is_set():
+            self._said = why
+            logging.getLogger(__name__).warning("log source %s: %s", self._name, why)
 
     def _remember(self, batch: list[Record]) -> None:
         """Go on from here when the program has to be run again."""

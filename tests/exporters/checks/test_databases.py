@@ -183,17 +183,21 @@ def test_sqlite_says_who_holds_the_lock(database: Path) -> None:
 
 def test_sqlite_is_not_in_the_way(database: Path) -> None:
     """A writer at work is neither delayed nor refused."""
-    done = threading.Event()
-    with closing(sqlite3.connect(database, timeout=0, isolation_level=None, check_same_thread=False)) as db:
+    done, written = threading.Event(), list[int]()
+    with closing(sqlite3.connect(database, timeout=1, isolation_level=None, check_same_thread=False)) as db:
         db.execute("PRAGMA journal_mode = WAL")
 
         def write() -> None:
-            for _ in range(200):
-                db.execute("INSERT INTO one VALUES ('y')")
-            done.set()
+            try:
+                for _ in range(200):
+                    db.execute("INSERT INTO one VALUES ('y')")
+                    written.append(1)
+            finally:
+                done.set()
 
         writer = threading.Thread(target=write)
         writer.start()
         while not done.is_set():
             assert look("sqlite", path=database, integrity="quick").status is HEALTHY
         writer.join()
+    assert len(written) == 200

@@ -101,6 +101,26 @@ def test_the_first_start_is_at_the_end_and_a_missing_container_is_an_error(engin
         engine.docker("rm", "-f", "app")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_first_start_with_the_last_lines(engine: Engine, tmp_path: Path) -> None:
+    source = {"name": "app", "start_at": {"last_lines": 3}}
+    source["docker"] = {"container": "app", "host": f"unix://{engine.socket}"}
+    started(engine, "echo ENOSPC >&2; sleep 0.1; echo 1; sleep 0.1; echo 2; sleep 0.1; echo ENOSPC; sleep 1000 & wait")
+    time.sleep(1)
+    running = RunningExporter(tmp_path, {"log_sources": [source]})
+    try:
+        for _ in range(2):
+            running.start()
+            wait_for(running, 1)
+            time.sleep(1)
+            assert running.metric(_COUNTER) == 1
+            running.stop(signal.SIGKILL)
+    finally:
+        running.stop()
+        engine.docker("rm", "-f", "app")
+
+
 STAMPS = st.integers(0, 3).map(lambda number: f"2026-11-21T10:00:00.00000000{number}Z")
 
 
