@@ -68,7 +68,7 @@ def test_what_clears_by_absence_is_unverified_and_never_fixed(stack: Watched, br
     wait_for(lambda: stack.observer.firing() == [])
     (run,) = bridge.wait_for("/api/v1/runs", "runs", 1, state="ended")
     assert run["outcome"] == "unverified"
-    assert bridge.metric('remediation_runs_total{outcome="unverified",remediation="repair"}') == 1
+    wait_for(lambda: bridge.metric('remediation_runs_total{outcome="unverified",remediation="repair"}') == 1)
 
 
 @pytest.mark.slow
