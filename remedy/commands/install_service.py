@@ -14,6 +14,7 @@ from remedy.config.files import ConfigKind, kind_of
 from remedy.config.shipped import NotShippedError
 from remedy.installation.needs import Needs, of_bridge, of_exporter
 from remedy.installation.units import Placed, Service, files
+from remedy.runner.task import Files
 
 _AFTERWARDS = (["systemd-sysusers"], ["systemd-tmpfiles", "--create"], ["systemctl", "daemon-reload"])
 
@@ -56,23 +57,15 @@ def command(name: str, configs: tuple[Path, ...], root: Path, *, shared_tmp: boo
 
 
 def _needs(service: Service, configs: tuple[Path, ...]) -> Needs:
-    found = Needs()
-    for config in configs:
-        one = (
-            of_exporter(read_config(config))
-            if kind_of(config) is ConfigKind.EXPORTER
-            else of_bridge(load_policy(config))
-        )
-        found = Needs(
-            found.writes + one.writes,
-            tuple(sorted({*found.capabilities, *one.capabilities})),
-            tuple(sorted({*found.groups, *one.groups})),
-        )
-    wanted = {Service.BRIDGE: [ConfigKind.REMEDIATION], Service.EXPORTER: [ConfigKind.EXPORTER]}.get(service)
-    given = [kind_of(config) for config in configs]
-    if wanted is not None and given != wanted:
-        raise click.UsageError(f"{service.unit} takes one --config, {wanted[0]}")
-    return found
+    if service is Service.RUN:
+        task = Files(configs, None, None, dict(os.environ)).read()
+        return of_bridge(task.policy).with_also(of_exporter(task.exporter), task.log_file.parent)
+    wanted = ConfigKind.EXPORTER if service is Service.EXPORTER else ConfigKind.REMEDIATION
+    if [kind_of(config) for config in configs] != [wanted]:
+        raise click.UsageError(f"{service.unit} takes one --config, {wanted}")
+    if service is Service.EXPORTER:
+        return of_exporter(read_config(configs[0]))
+    return of_bridge(load_policy(configs[0]))
 
 
 def _write(placed: list[Placed], root: Path) -> None:

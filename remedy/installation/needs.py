@@ -27,6 +27,14 @@ class Needs:
     groups: tuple[str, ...] = ()
     """`SupplementaryGroups=`."""
 
+    def with_also(self, other: "Needs", *writes: Path) -> "Needs":
+        """Return what is needed for both, and some folders to write in."""
+        return Needs(
+            tuple(dict.fromkeys([*self.writes, *other.writes, *writes])),
+            tuple(sorted({*self.capabilities, *other.capabilities})),
+            tuple(sorted({*self.groups, *other.groups})),
+        )
+
     def private(self) -> list[Path]:
         """Return the folders that `PrivateTmp=` would put an empty one in place of."""
         return [folder for folder in self.writes if any(folder.is_relative_to(each) for each in _PRIVATE)]

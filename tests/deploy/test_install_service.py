@@ -1,6 +1,7 @@
 """`remedy install-service`: what the unit lets through is what the configuration names, and systemd accepts it."""
 
 import grp
+import json
 import os
 import shutil
 import subprocess
@@ -122,6 +123,21 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(
     done = install(place, service, *(place / name for name in names))
     assert (done.returncode, len(done.stderr.splitlines()), said in done.stderr) == (2, 1, True), done.stderr
     assert not (place / "root").exists()
+
+
+def test_the_daemons_own_file_is_enough(place: Path) -> None:
+    (place / "app" / "config").mkdir(parents=True)
+    actions = [{"type": "fix_permissions", "paths": ["logs"], "mode": "0640"}]
+    patterns = [
+        {"id": "denied", "name": "x", "pattern": "denied", "severity": "error", "auto_fix": True, "actions": actions}
+    ]
+    file = place / "app" / "config" / "error_patterns.json"
+    file.write_text(json.dumps({"error_patterns": patterns, "log_paths": ["logs/app.log"]}))
+    done = install(place, "run", file)
+    assert done.returncode == 0, done.stderr
+    lines = drop_in(place, "run")
+    assert f"ReadWritePaths=-{place}/app" in lines
+    assert "AmbientCapabilities=CAP_CHOWN CAP_FOWNER" in lines
 
 
 def test_a_private_tmp_would_clean_nothing(place: Path) -> None:
