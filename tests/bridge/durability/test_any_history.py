@@ -12,13 +12,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bridge.decision import operators
+from bridge.decision import by_hand, operators
 from bridge.decision.gates import Verdict
 from bridge.decision.payload import fingerprint
 from bridge.ledger import controls
 from bridge.ledger import decisions as decisions_
 from bridge.ledger import runs as runs_
 from bridge.ledger.decisions import PENDING
+from bridge.ledger.episodes import BY_HAND as BY_HAND_SENDER
 from bridge.ledger.schema import decisions, episodes, runs
 from tests.bridge.durability.bridge_world import Killed, World
 from tests.bridge.world import alert
@@ -56,6 +57,7 @@ LABELS = [
 ]
 FINAL = {Verdict.RESOLVED, Verdict.NO_MATCH, Verdict.DISABLED, Verdict.NO_TARGET, Verdict.DENIED, Verdict.RUN}
 ENDED = "ended"
+BY_HAND = episodes.c.sender.startswith(BY_HAND_SENDER)
 some_alert = st.sampled_from(LABELS)
 
 
@@ -147,6 +149,13 @@ class AnyHistory(RuleBasedStateMachine):
             self.resets[name] = now
         self.world.advance(0.01)
 
+    @rule(name=st.sampled_from(["down", "slow"]), host=st.integers(1, 4))
+    def somebody_runs_it_by_hand(self, name, host) -> None:
+        """It passes the gates at once, or never; whoever asks has approved it."""
+        labels = {"instance": f"web-{host}:9100", "check": "a"}
+        wish = by_hand.wish(self.world.policy.named(name), f"web-{host}/a", labels, "ann")
+        self.world.write(lambda c: by_hand.ask(c, wish, self.world.now))
+
     @rule()
     def approve_all(self) -> None:
         for row in self.world.rows(runs, runs.c.state == "awaiting_approval"):
@@ -195,7 +204,11 @@ class AnyHistory(RuleBasedStateMachine):
         state = {row.id: row.state for row in self.world.rows(runs)}
         for episode in self.world.rows(episodes, episodes.c.state != "closed"):
             assert episode.id in having, f"episode {episode.id} ({episode.state}) has no verdict"
+        over = {row.id for row in self.world.rows(episodes, BY_HAND, episodes.c.state == "closed")}
         for row in current:
+            if row.episode_id in over:
+                assert row.due_at is None, "by hand it is now or never"
+                continue
             works = row.run_id is not None and state[row.run_id] != ENDED
             held = row.due_at is not None
             assert works or held or row.decision in FINAL, f"{row.decision} is neither at work, nor held, nor final"
@@ -262,8 +275,12 @@ class AnyHistory(RuleBasedStateMachine):
                 self.reset_breaker()
                 self.world.advance(61)
             self.check_touches()
+            by_hand_ = {row.id for row in self.world.rows(episodes, BY_HAND)}
+            assert not self.world.rows(episodes, BY_HAND, episodes.c.state != "closed"), "a wish was forgotten"
             for row in self.world.rows(decisions, decisions.c.current):
-                assert row.decision in FINAL or row.decision == Verdict.FLAPPING, row.decision
+                assert row.decision in FINAL or row.episode_id in by_hand_ or row.decision == Verdict.FLAPPING, (
+                    row.decision
+                )
                 assert row.decision != PENDING
             for labels in LABELS:
                 assert (self.unclosed(labels) == 1) == (fingerprint(labels) in self.starts), "something was lost"
