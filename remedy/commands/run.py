@@ -9,10 +9,11 @@ import click
 
 from bridge.service import access_of, listen_of, make_folder, socket_of
 from remedy.runner.cycles import Rhythm
+from remedy.runner.local import serve_locally
 from remedy.runner.record import Counts
 from remedy.runner.service import RunService, run_to_the_end
-from remedy.runner.task import Files, Task
-from remedy.web.serve import Listen, serve
+from remedy.runner.task import Files
+from remedy.web.serve import serve
 
 _USUAL = Path("error_patterns.json")
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -70,14 +71,10 @@ def command(
         rhythm = Rhythm(cycles=1 if iterations is None else loop_count, iterations=iterations or 1)
     if rhythm.iterations is not None:
         sys.exit(run_to_the_end(task, replace(rhythm, wait_seconds=wait_minutes * 60), told))
-    serve(lambda: RunService(task_files.read, rhythm, told), _listen(task, insecure=insecure_config))
-
-
-def _listen(task: Task, *, insecure: bool) -> Listen:
-    """Say where it answers: the daemon listened nowhere, so without `web:` there is the local socket alone."""
-    access_of(task.policy, insecure=insecure)
-    listen = listen_of(task.policy, insecure=insecure)
-    if not task.serves_http:
-        return replace(listen, bind=(f"unix:{socket_of(task.policy)}",), tls=None)
+    access_of(task.policy, insecure=insecure_config)
+    listen = listen_of(task.policy, insecure=insecure_config)
+    if not task.serves_http:  # the daemon listened nowhere; neither do we, unless `web:` says so
+        serve_locally(RunService(task_files.read, rhythm, told), socket_of(task.policy))
+        return
     click.echo(f"remedy run: http://{task.policy.settings.web.listen}/", err=True)
-    return listen
+    serve(lambda: RunService(task_files.read, rhythm, told), listen)
