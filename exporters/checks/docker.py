@@ -1,6 +1,6 @@
 """Docker containers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
@@ -9,6 +9,8 @@ from exporters.checks.base import Check, CheckContext, CheckError, CheckResult, 
 from remedy.config.extras import require
 
 _NANO = 1e9
+_PERIOD = 100_000
+"""Microseconds: the kernel's own, where a quota says none."""
 
 
 class Docker(Check):
@@ -91,7 +93,13 @@ class Docker(Check):
     ) -> Iterator[str]:
         online = stats["cpu_stats"].get("online_cpus") or 1
         passed = (now[1] - before[1]) / online
-        allowed = container.attrs["HostConfig"].get("NanoCpus", 0) / _NANO or online
+        allowed = _cpus(container.attrs["HostConfig"]) or online
         percent = 100 * (now[0] - before[0]) / passed / allowed if passed > 0 else 0
         if percent > self.max_cpu_percent:
             yield f"uses {percent:.0f} % of its cpu, over {self.max_cpu_percent:g} %"
+
+
+def _cpus(limits: Mapping[str, Any]) -> float:
+    """Return how many processors a container may use, as --cpus or --cpu-quota say it; 0 for no limit."""
+    quota = limits.get("CpuQuota") or 0
+    return (limits.get("NanoCpus") or 0) / _NANO or max(0, quota) / (limits.get("CpuPeriod") or _PERIOD)

@@ -66,9 +66,10 @@ def test_jobs_count_by_their_exit_code(engine: Engine, url: str) -> None:
     assert (result.status, result.message) == (Status.UNHEALTHY, "bad ended with exit code 3")
 
 
-def test_near_its_limits(engine: Engine, url: str) -> None:
+@pytest.mark.parametrize("limit", ["--cpus=0.1", "--cpu-quota=10000"])
+def test_near_its_limits(engine: Engine, url: str, limit: str) -> None:
     memory: dict[str, Any] = {}
-    started(engine, "busy", "while :; do :; done", "--cpus=0.1")
+    started(engine, "busy", "while :; do :; done", limit)
     asked: dict[str, Any] = {"url": url, "seconds": 20, "max_cpu_percent": 50}
     look("docker", memory, **asked)
     deadline = time.monotonic() + 20
