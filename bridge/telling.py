@@ -14,7 +14,7 @@ from bridge.decision.facts import Episode
 from bridge.decision.gates import Decision, Verdict
 from bridge.escalation.stories import subject
 
-_MOST_LINES = 100
+_MOST_LINES = 10
 """Of one round or notification: a storm is told by its first, and by how many more there are."""
 _WORTH_A_LOOK = frozenset(
     {
