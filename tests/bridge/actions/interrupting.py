@@ -69,8 +69,8 @@ def tries(name: str, home: Path) -> None:
         for folder in (root, backups):
             shutil.rmtree(folder, ignore_errors=True)
         fill(root / "in")
-        keep_for_restore(root / "in", root, backups)
         if name == "restore_backup":
+            keep_for_restore(root / "in", root, backups)
             (root / "in" / "a.json").write_text("spoiled")
         child = os.fork()
         if child == 0:
