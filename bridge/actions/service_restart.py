@@ -32,9 +32,9 @@ class ServiceRestart(Action):
     """Restart (or start, stop, reload) a systemd unit, a program of supervisord, or a plain process.
 
     **Changes**: the service is down for a moment. **Needs** the unit in `allow.units` and leave to do so (the polkit
-    rule in deploy/, root, or `sudo -n systemctl`); for a plain process its program in `allow.commands`, and pid file
-    and log file in `allow.roots` or where only root and the bridge's user may write. **Idempotent**: yes.
-    **Backed up**: nothing.
+    rule of `remedy polkit`, root, or `sudo -n systemctl`); for a program of supervisord its name in `allow.units`, and
+    leave to use its socket; for a plain process its program in `allow.commands`, and pid file and log file in
+    `allow.roots` or where only root and the bridge's user may write. **Idempotent**: yes. **Backed up**: nothing.
 
     A unit must become `active`, and still be the same start after `settle`. An unknown unit, one that we may not
     touch and `start-limit-hit` (about five starts in ten seconds) are told apart; the unit that the bridge runs in is
@@ -44,6 +44,7 @@ class ServiceRestart(Action):
 
     Example:
         - service_restart: {unit: itsm-nexus.service}
+        - service_restart: {supervisor: {program: "shop:worker"}}
         - service_restart:
             process: {pid_file: /run/app/app.pid, argv: [/usr/local/bin/app, --port=5100], log_file: /var/log/app.log}
     """
