@@ -7,7 +7,9 @@ POST to the moment at which the command runs. Ours is durable, decided and journ
 import http.client
 import itertools
 import json
+import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -118,6 +120,8 @@ def ours(folder: Path) -> Iterator[Side]:
 
 def main() -> None:
     """Print both, and the ratio."""
+    if shutil.which("webhook") is None:
+        sys.exit("webhook is not installed: apt-get install --no-install-recommends webhook")
     instances = (f"web-{number}" for number in itertools.count())
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
