@@ -40,6 +40,11 @@ class Where:
     """A remediation.yml; by default the one beside the file, if there is one."""
     environment: Mapping[str, str] | None = None
 
+    def beside(self) -> Path | None:
+        """Return the remediation.yml that is taken in, if there is one."""
+        usual = self.config.with_name("remediation.yml")
+        return self.extra or (usual if usual.exists() else None)
+
 
 @dataclass(frozen=True)
 class Translation:
@@ -101,8 +106,8 @@ def translate(where: Where) -> Translation:
 
 
 def _extra(where: Where) -> Document | None:
-    file = where.extra or where.config.with_name("remediation.yml")
-    if where.extra is None and not file.exists():
+    file = where.beside()
+    if file is None:
         return None
     document = read_yaml(file)
     if not isinstance(document.data, dict):

@@ -125,11 +125,17 @@ class Engine:
     def _keep(self) -> None:
         """Between the cycles: end what has ended, so that a fix can be proven."""
         while not self.stopping.wait(_KEEP_SECONDS):
-            if any("pattern" in labels for labels in self.watch.firing()):
-                self._forget_fixed()
-            if self._hurried:
-                self.exporter.again()
-            self._tell(self._look(begin=False))
+            try:
+                self._keep_up()
+            except Exception as error:  # noqa: BLE001 - proofs need this thread; what failed is tried again
+                self._log.error("looking failed", reason=f"{type(error).__name__}: {error}")
+
+    def _keep_up(self) -> None:
+        if any("pattern" in labels for labels in self.watch.firing()):
+            self._forget_fixed()
+        if self._hurried:
+            self.exporter.again()
+        self._tell(self._look(begin=False))
 
     def _forget_fixed(self) -> None:
         """What is proven may begin again at once: the next line is new, and not part of what was fixed."""

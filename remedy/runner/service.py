@@ -1,5 +1,6 @@
 """`remedy run` as a service over HTTP, and as a command that comes to an end by itself."""
 
+import os
 import signal
 import threading
 import time
@@ -76,11 +77,18 @@ class RunService:
         self._service.stop()
 
     def _work(self) -> None:
+        try:
+            self._cycles()
+        except Exception as error:  # noqa: BLE001 - a mistake of ours: whoever supervises this process starts it anew
+            self._log.say(f"the cycles ended by a mistake: {type(error).__name__}: {error}", "CRITICAL")
+            os.kill(os.getpid(), signal.SIGTERM)
+        self._log.say("自動修復デーモン停止")
+
+    def _cycles(self) -> None:
         found = self.engine.ready()
         if not self.engine.stopping.is_set():
             record = Record(self._task, self._log, self.engine.bridge.ledger, self.engine.latest)
             Cycles(self.engine, record, self._log, self._rhythm, self._told).run(found)
-        self._log.say("自動修復デーモン停止")
 
 
 def run_to_the_end(task: Task, rhythm: Rhythm, told: Told) -> int:

@@ -80,7 +80,7 @@ class Files:
 
     def _translated(self, patterns: Path, extra: Path | None) -> Task:
         where = Where(patterns, self.base, self.log_file, extra, self.environment)
-        for file in (patterns, extra):
+        for file in (patterns, where.beside()):
             why = None if self.insecure or file is None else writable(file)
             if why is not None:
                 raise ConfigError([Problem(str(file), None, "", f"{why} (or say --insecure-config)")])

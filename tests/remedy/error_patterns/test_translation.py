@@ -16,7 +16,7 @@ from remedy.config.problems import ConfigError
 from remedy.config.yamlfile import parse_yaml
 from remedy.error_patterns.translation import Where, translate
 from remedy.error_patterns.writing import exporter_text, remediation_text
-from remedy.runner.task import parsed
+from remedy.runner.task import Files, parsed
 from tests.remedy.error_patterns.files import FILES, PATTERN, whole, written
 
 
@@ -245,3 +245,12 @@ def _nothing_dropped_in_silence(content, made):
     checks = content.get("health_checks", [])
     used = len(made.exporter["checks"]) + sum(noted(f"health_checks[{i}]") for i in range(len(checks)))
     assert used >= len(checks)
+
+
+def test_what_others_may_write_is_refused_also_beside_the_file(tmp_path):
+    file = written(tmp_path, whole(), "allow: {ports: [5100]}\n")
+    for name in ("error_patterns.json", "remediation.yml"):
+        file.with_name(name).chmod(0o666)
+        with pytest.raises(ConfigError, match=f"{name}: others may write it"):
+            Files((file,), None, None, {}).read()
+        file.with_name(name).chmod(0o600)
