@@ -61,7 +61,7 @@ class Web(Keys):
     config_file: Path | None = None
     """Prometheus' web configuration file: TLS, client certificates, users with bcrypt passwords."""
     operators: tuple[str, ...] | None = None
-    """Users, and names in client certificates, that may change things; other ones only notify. By default every user."""
+    """Users, and names in client certificates, that may change things; others only notify. By default every user."""
     external_hosts: tuple[str, ...] = ()
     """Further names under which the bridge is reached; the `Host` header is checked against them."""
 
