@@ -173,19 +173,22 @@ class Copier:
         with opened_file(found.place) as source:
             if os.fstat(source).st_ino != info.st_ino:
                 raise BackupFailedError(f"{found.place.path} was switched while it was being copied")
-            if os.pread(source, len(HEADER), 0) == HEADER:
-                return self._database(found)
-            self._number += 1
-            name, attributes = f"{self._number:04}", {}
-            for attribute in filter(_is_kept, os.listxattr(source)):
-                attributes[attribute] = base64.b64encode(os.getxattr(source, attribute)).decode("ascii")
-            with private_file(self.context.backups / name) as copy:
-                while chunk := os.read(source, _CHUNK):
-                    self.context.pause(0)
-                    copy.write(chunk)
-                copy.flush()
-                os.fsync(copy.fileno())
-                size = copy.tell()
+            if os.pread(source, len(HEADER), 0) != HEADER:
+                return self._plain(found, source)
+        return self._database(found)
+
+    def _plain(self, found: Found, source: int) -> Entry:
+        self._number += 1
+        name, attributes = f"{self._number:04}", {}
+        for attribute in filter(_is_kept, os.listxattr(source)):
+            attributes[attribute] = base64.b64encode(os.getxattr(source, attribute)).decode("ascii")
+        with private_file(self.context.backups / name) as copy:
+            while chunk := os.read(source, _CHUNK):
+                self.context.pause(0)
+                copy.write(chunk)
+            copy.flush()
+            os.fsync(copy.fileno())
+            size = copy.tell()
         return self._entry(found, Kind.FILE, copy=name, size=size, attributes=attributes)
 
     def _database(self, found: Found) -> Entry:

@@ -24,7 +24,7 @@ class DamagedError(StepError):
 def database(file: Path, context: StepContext, *, read_only: bool = False) -> Iterator[sqlite3.Connection]:
     """Open a database that exists, inside an allowed root.
 
-    SQLite opens files by their names: that the name still leads to the file that was looked at is checked afterwards.
+    SQLite opens files by their names: that it has opened the one that was looked at is checked before anything is done.
 
     Raises:
         StepRefusedError: it is outside the roots, or a symlink.
@@ -43,8 +43,7 @@ def database(file: Path, context: StepContext, *, read_only: bool = False) -> It
     with closing(connection):
         connection.execute(f"PRAGMA busy_timeout={int(context.remaining() * 1000)}")
         connection.set_progress_handler(lambda: _is_over(context), _STEPS_BETWEEN_LOOKS)
-        after = file.lstat()
-        if (after.st_dev, after.st_ino) != (before.st_dev, before.st_ino):
+        if not _is_open(before):
             raise StepRefusedError(f"{file} was switched for another file meanwhile")
         try:
             yield connection
@@ -53,6 +52,18 @@ def database(file: Path, context: StepContext, *, read_only: bool = False) -> It
             code = getattr(error, "sqlite_errorname", "")
             kind = DamagedError if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) else StepError
             raise kind(_told(file, error)) from None
+
+
+def _is_open(wanted: os.stat_result) -> bool:
+    """Tell whether we have a file open, whatever its name leads to by now."""
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            info = descriptor.stat()
+        except OSError:
+            continue  # closed meanwhile
+        if (info.st_dev, info.st_ino) == (wanted.st_dev, wanted.st_ino):
+            return True
+    return False
 
 
 def _is_over(context: StepContext) -> bool:
