@@ -77,6 +77,8 @@ class BridgeService:
             self._adopt()
         except ConfigError as wrong:
             structlog.get_logger("bridge").error("the configuration is wrong, the old one goes on", problems=str(wrong))
+        except LedgerError as error:
+            structlog.get_logger("bridge").error("the configuration was read, but not decided again", reason=str(error))
 
     def stop(self) -> None:
         """End the work."""

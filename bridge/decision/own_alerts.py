@@ -9,6 +9,7 @@ MACHINERY = frozenset(
         REMEDIATION_FAILED,
         "BridgeConfigRejected",
         "BridgeDown",
+        "BridgeLedgerUnwritable",
         "BridgeRefusesNotifications",
         "ExporterConfigRejected",
         "ExporterDown",
