@@ -20,7 +20,8 @@ from tests.test_imports import sources
 DEFAULTS = (
     "bridge.run.verification imports bridge.verify.alert_clears_within",  # what holds where a remediation names none
     "bridge.run.verification imports bridge.verify.quiet_for",
-    "bridge.policy.remediation imports bridge.verify.none",
+    "bridge.policy.built_in imports bridge.actions.restore_backup",  # what is there without being configured
+    "bridge.policy.built_in imports bridge.verify.none",
 )
 PACKAGES = [
     pytest.param(package, base, id=package.__name__)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -69,6 +69,9 @@ class Notifier(BaseModel, ABC):
     """A way to tell people. Subclasses add their fields; secrets are read from files when they are needed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    opens_issues: ClassVar[bool] = False
+    """Whether a message becomes something that people work on and close."""
 
     send_resolved: bool = True
     """Tell those who heard of the trouble that it is over, too."""

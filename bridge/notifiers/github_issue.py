@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from urllib.parse import urlencode
 
 from pydantic import Field, HttpUrl, StringConstraints
@@ -33,6 +33,8 @@ class GithubIssue(HttpAccess, Notifier):
     Example:
         notifiers: {issues: {kind: github_issue, repository: org/app, token_file: /etc/remedy/github}}
     """
+
+    opens_issues: ClassVar[bool] = True
 
     repository: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,39}/[A-Za-z0-9_.-]{1,100}$")]
     """`owner/name`."""

@@ -146,7 +146,7 @@ class Defaults(Keys):
     on_step_failure: Literal["stop", "continue"] = "stop"
     """Stop the attempt at a failed step, or go on; it has failed either way."""
     on_resolve: Literal["cancel", "finish"] = "cancel"
-    """What becomes of a run whose alert is resolved before its first step: it is cancelled, or carried out all the same.
+    """What becomes of a run whose alert is resolved before its first step: cancelled, or carried out all the same.
 
     An attempt that has begun goes on to its end either way, and there is no further one.
     """

@@ -14,7 +14,6 @@ from bridge.policy import templates
 from bridge.policy.config import EscalationLevel, Flapping, Mode, Settings
 from bridge.policy.matchers import Matcher, all_match
 from bridge.verify.base import Verification
-from bridge.verify.none import NoVerification
 
 PREFERRED = "remediation"
 """The alert label that prefers a remediation by its name."""
@@ -72,7 +71,7 @@ class Remediation:
     @property
     def wants_proof(self) -> bool:
         """Whether its runs are to be verified at all."""
-        return not isinstance(self.verify, NoVerification)
+        return self.verify is None or self.verify.proves
 
     def delay_after(self, attempts: int, chance: float) -> float:
         """Return the seconds to wait after so many failed attempts; `chance` is from 0 to 1."""

@@ -24,8 +24,7 @@ from bridge.run.steps import Workshop
 from bridge.run.turns import Over, Turn, Turns
 from bridge.run.verification import prove
 from bridge.telling import Event, about
-from bridge.verify.base import Evidence, Scene
-from bridge.verify.none import NOTHING_WANTED
+from bridge.verify.base import NOTHING_WANTED, Evidence, Scene
 
 Work = Callable[[Remediation, Allow], None]
 """Something to be done for a run, with the policy with which it started."""

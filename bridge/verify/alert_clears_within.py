@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import ClassVar
 
 from bridge.peers.observer import ObserverError, RuleView
 from bridge.verify._watched import agree, labels_of, present, scraped
@@ -16,6 +17,8 @@ class AlertClears(Verification):
     watches is being scraped (`up` = 1), and the rule's series are there. For this project's own checks instead of the
     last: the check passed in a run that began since.
     """
+
+    asks_alert: ClassVar[bool] = True
 
     alert_clears_within: Duration = timedelta(minutes=5)
 

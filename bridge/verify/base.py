@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from bridge.peers.observer import NobodyToAskError, Observer, ObserverError
 from remedy.config.durations import Duration
+
+NOTHING_WANTED = "the remediation says verify: none"
 
 
 class Evidence(StrEnum):
@@ -58,6 +61,11 @@ class Verification(BaseModel, ABC):
     """A way to prove it. Fields are the keys under `verify:`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    proves: ClassVar[bool] = True
+    """Whether it looks at all; what does not leaves its runs `unverified`."""
+    asks_alert: ClassVar[bool] = False
+    """Whether it is the alert's own end that proves it: a run by hand has none."""
 
     stable_for: Duration = timedelta(0)
     """How long it must stay healed before it counts."""

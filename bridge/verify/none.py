@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import ClassVar
 
-from bridge.verify.base import Evidence, Finding, Scene, Verification
-
-NOTHING_WANTED = "the remediation says verify: none"
+from bridge.verify.base import NOTHING_WANTED, Evidence, Finding, Scene, Verification
 
 
 class NoVerification(Verification):
     """`none`: the outcome is `unverified`, never `fixed`."""
+
+    proves: ClassVar[bool] = False
 
     def time_limit(self) -> timedelta:
         """No time at all."""

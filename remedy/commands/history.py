@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 import click
 
 from bridge.notifiers.base import DeliveryError, Message
-from bridge.notifiers.github_issue import GithubIssue
 from bridge.policy.loading import load_policy
 from remedy.control.client import BridgeClient
 from remedy.control.options import AS_JSON, CONFIG
@@ -64,10 +63,11 @@ def command(
 
 
 def _issue(file: Path, run: dict[str, Any]) -> str:
-    """Make an issue of a run's post-mortem; return the repository's name."""
-    tellers = [one for one in load_policy(file).notifiers.values() if isinstance(one, GithubIssue)]
+    """Make an issue of a run's post-mortem; return the name of the notifier that did."""
+    tellers = [each for each in load_policy(file).notifiers.items() if each[1].opens_issues]
     if not tellers:
         raise click.UsageError(f"{file} has no notifier of kind github_issue to make an issue with")
+    name, teller = tellers[0]
     labels = run["episode"]["labels"]
     message = Message(
         title=title(run),
@@ -77,7 +77,7 @@ def _issue(file: Path, run: dict[str, Any]) -> str:
         labels=labels,
     )
     try:
-        tellers[0].deliver(message, _ISSUE_SECONDS)
+        teller.deliver(message, _ISSUE_SECONDS)
     except DeliveryError as error:
         raise click.ClickException(f"no issue was made: {error}") from None
-    return tellers[0].repository
+    return name

@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from bridge import notifiers
 from bridge.actions.base import Allow
 from bridge.policy.loading import check_policy
 from remedy.config import kinds
+from remedy.config.durations import format_duration, parse_duration
 from remedy.config.problems import ConfigError, Problem
 from remedy.config.yamlfile import Document, read_yaml
 from remedy.error_patterns import values
@@ -25,6 +27,7 @@ from remedy.error_patterns.sources import log_files, log_sources
 
 LOG = "log"
 """The notifier that is always there: our own log."""
+_LAST_LOOK = timedelta(seconds=5)
 HEALTH = "health-checks"
 """The remediation that tells people of failing health checks; the daemon never fixed any."""
 
@@ -151,13 +154,14 @@ def _remediation(
         "backup": config.get(values.flag, "backup_before_fix", default=True),
         "on_step_failure": "continue",
     }
-    quiet = config.get(values.duration, "quiet_for", default="")
+    quiet = config.get(values.duration, "quiet_for", default="1m")
+    within = format_duration(2 * parse_duration(quiet) + _LAST_LOOK)
     levels = [{"after_attempts": retries + 1, "to": tellers}]
     at_once = [{"unresolved_for": "0s", "to": tellers}]
     own = [pattern.remediation(levels, at_once) for pattern in patterns]
     for entry in own:
-        if quiet and "steps" in entry:
-            entry["verify"] = {"quiet_for": quiet}
+        if "steps" in entry:
+            entry["verify"] = {"quiet_for": quiet, "within": within}
     if checks:
         match = ['alertname="HealthCheckFailing"', f'check=~"{"|".join(name.replace(".", "[.]") for name in checks)}"']
         own.append({"name": HEALTH, "match": match, "auto_fix": False, "escalate": at_once})

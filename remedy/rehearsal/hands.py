@@ -11,9 +11,7 @@ from bridge.ledger.runs import Run
 from bridge.policy.remediation import Policy, Remediation, Step
 from bridge.run.runner import Runner
 from bridge.run.verification import suitable
-from bridge.verify.alert_clears_within import AlertClears
 from bridge.verify.base import Evidence, Finding, Scene, Verification
-from bridge.verify.none import NoVerification
 from remedy.rehearsal.keys import Attempt
 
 _EVIDENCE = {
@@ -61,7 +59,7 @@ def _harmless(remediation: Remediation, fate: Fate) -> Remediation:
         made.setdefault(step.kind, _only_said(step.kind, fate))
     steps = tuple(replace(step, kind=made[step.kind]) for step in remediation.steps)
     proof = remediation.verify
-    if not isinstance(proof, NoVerification):
+    if remediation.wants_proof:
         proof = _Fated.model_construct(fate=fate, real=proof)
     return replace(remediation, steps=steps, verify=proof)
 
@@ -94,8 +92,9 @@ class _Fated(Verification):
 
     def looks(self, scene: Scene) -> Iterator[Finding]:
         """Find what the test says."""
-        if scene.by_hand and isinstance(self.real or suitable(scene), AlertClears):
-            yield from AlertClears().looks(scene)
+        real = self.real or suitable(scene)
+        if scene.by_hand and real.asks_alert:
+            yield from real.looks(scene)
         while True:
             yield _EVIDENCE.get(self.fate.current, _EVIDENCE[Attempt.FAILED])
 

@@ -13,7 +13,7 @@ from bridge.peers.observer import NobodyToAskError, NoObserver, ObserverError, R
 from bridge.verify._promql import alternatives
 from bridge.verify.alert_clears_within import AlertClears
 from bridge.verify.base import Evidence, Scene
-from remedy.demo.shipped import monitoring_folder
+from remedy.config.shipped import shipped
 from tests.bridge.watched_world import NEWER, OLDER, SINCE, World
 
 ACTIVE = {"alertname": "Down", "job": "node", "instance": "web-1:9100", "severity": "critical"}
@@ -141,12 +141,12 @@ def metrics(expression: object) -> set[str]:
     return {name for part in parts if part is not None and not isinstance(part, str) for name in metrics(part)}
 
 
-def shipped() -> list[str]:
-    rules = yaml.safe_load((monitoring_folder() / "alert_rules.yml").read_text())
+def shipped_rules() -> list[str]:
+    rules = yaml.safe_load((shipped("monitoring") / "alert_rules.yml").read_text())
     return [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
 
 
-@pytest.mark.parametrize("expression", shipped() + [text for text, _ in EXPRESSIONS if "unless c" not in text])
+@pytest.mark.parametrize("expression", shipped_rules() + [text for text, _ in EXPRESSIONS if "unless c" not in text])
 def test_a_real_parser_finds_the_same_series(expression: str) -> None:
     found = metrics(promql_parser.parse(expression))
     assert found or "vector(1)" in expression

@@ -2,8 +2,8 @@
 
 import re
 
+from remedy.config.shipped import shipped
 from remedy.demo.configs import RESTART
-from remedy.demo.shipped import monitoring_folder
 from tests.e2e.waiting import wait_for
 from tests.monitoring import dashboard
 
@@ -21,12 +21,12 @@ def test_no_panel_is_empty_once_things_were_healed(live):
     while len(live.ask("runs", outcome="fixed")) < 2:  # a histogram's first observation is no rate
         live.ended_run(RESTART, live.kill())
         live.calm()
-    drawn = dashboard.read(monitoring_folder() / "grafana-dashboard.json")
+    drawn = dashboard.read(shipped("monitoring") / "grafana-dashboard.json")
     wait_for(lambda: Empty(dashboard.without_series(drawn, live.query)), within=30)
 
 
 def test_every_variable_has_something_to_choose(live):
-    drawn = dashboard.read(monitoring_folder() / "grafana-dashboard.json")
+    drawn = dashboard.read(shipped("monitoring") / "grafana-dashboard.json")
     for name, query in dashboard.variable_queries(drawn).items():
         found = _LIST.fullmatch(query)
         selector = found["selector"].replace("$instance", ".*")

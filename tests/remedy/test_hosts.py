@@ -1,5 +1,7 @@
 """Names that are answered to, pages of other sites, and how a request came."""
 
+import os
+import pwd
 import socket
 
 import pytest
@@ -78,7 +80,9 @@ def test_how_a_request_came(environ: dict[str, str], reach: Reach) -> None:
 def test_the_local_socket_is_known_by_the_connection_itself() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX)
     with ours, theirs:
-        assert Peer.of({"gunicorn.socket": ours, "REMOTE_ADDR": ""}) == Peer(Reach.LOCAL_SOCKET)
+        assert Peer.of({"gunicorn.socket": ours, "REMOTE_ADDR": ""}) == Peer(
+            Reach.LOCAL_SOCKET, user=pwd.getpwuid(os.getuid()).pw_name
+        )
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ class Received:
 
 @dataclass
 class Server:
-    """The server: `answers` maps `METHOD path` (without the query) to status and JSON (or text), or `*` for all others."""
+    """The server: `answers` maps `METHOD path` (without the query), or `*` for others, to status and JSON or text."""
 
     url: str
     answers: dict[str, tuple[int, Any]] = field(default_factory=dict)
