@@ -1,17 +1,17 @@
 """Repair damaged JSON files."""
 
-import json
+import codecs
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from bridge.actions.base import Action, Allow, StepContext, StepError, Touched
+from bridge.actions.base import Action, Allow, StepContext, StepError, StepRefusedError, Touched
 from bridge.actions.host.fields import AbsolutePath, FileGlob
 from bridge.actions.host.folders import Place, opened_file, place, place_refusal, places_of
-from bridge.actions.host.lenient_json import NotRepairableError, repair, strict
+from bridge.actions.host.lenient_json import NotRepairableError, TooDeepError, check, repair
 from bridge.actions.host.replacing import replace_file
 from bridge.actions.host.sweep import Found, Search, find
 
@@ -23,10 +23,11 @@ class BackupAndFixJson(Action):
     """Repair JSON files that cannot be read, where that needs no guessing.
 
     **Changes**: replaces a damaged file, at once and whole, by its repaired content; owner and mode stay. Repaired are
-    a byte order mark, commas before a closing bracket, a cut end (what is whole stays), documents in a row (the last
-    one stays), remains of an older text behind a whole document. Otherwise the newest valid copy in `copies` takes its
-    place; otherwise the step fails and says so. **Needs** files and folders in `allow.roots`. **Idempotent**: yes.
-    **Backed up**: each damaged file, as it was; only the step's own `backup: skip` stops that.
+    a byte order mark, commas before a closing bracket, a cut end (what is whole stays), documents of one kind in a row
+    (the last one stays), remains of an older, longer text behind a whole document, zero bytes at the end. What is kept
+    stays letter for letter: numbers of any length, keys that stand twice, spaces. Otherwise the newest valid copy in
+    `copies` takes its place; otherwise the step fails and says so. **Needs** files and folders in `allow.roots`.
+    **Idempotent**: yes. **Backed up**: each damaged file, as it was; only the step's own `backup: skip` stops that.
 
     Example:
         - backup_and_fix_json: {directories: [/srv/itsm/data], copies: /srv/itsm/backups}
@@ -80,20 +81,22 @@ class BackupAndFixJson(Action):
         fixed, lost = 0, []
         for file in self._places(context):
             context.pause(0)
-            raw, info = _read(file)
-            if _valid(raw):
-                continue
             try:
-                text, told = self._mended(file, raw, context)
-                replace_file(file, text, info)
+                raw, info = _read(file)
+                if _valid(raw):
+                    continue
+                content, told = self._mended(file, raw, context)
+                replace_file(file, content, info)
+            except StepRefusedError:
+                raise
             except StepError as problem:
-                lost.append(file)
+                lost.append(f"{file.path}: {problem}")
                 context.output.say(f"{file.path}: {problem}")
             else:
                 fixed += 1
                 context.output.say(f"{file.path}: {told}")
         if lost:
-            raise StepError(f"{len(lost)} files could not be repaired ({lost[0].path}); {fixed} were")
+            raise StepError(f"{len(lost)} files could not be repaired ({lost[0]}); {fixed} were")
         return f"repaired {fixed} files"
 
     def _places(self, context: StepContext) -> Iterator[Place]:
@@ -103,17 +106,19 @@ class BackupAndFixJson(Action):
             yield from sorted(map(_as_place, find(directory, search, context)), key=str)
 
     def _damaged(self, context: StepContext) -> Iterator[Place]:
-        return (file for file in self._places(context) if not _valid(_read(file)[0]))
+        return (file for file in self._places(context) if _is_damaged(file))
 
     def _mended(self, file: Place, raw: bytes, context: StepContext) -> tuple[bytes, str]:
         try:
-            repaired = repair(raw.decode("utf-8"))
+            text, used = codecs.utf_8_decode(raw, "strict", False)  # half a character at the end is a cut end
+            repaired = repair(text)
         except UnicodeDecodeError as error:
             reason = f"byte {error.start} is no UTF-8"
         except NotRepairableError as error:
             reason = str(error)
         else:
-            return _written(repaired.document), f"repaired: {'; '.join(repaired.changes)}"
+            half = () if used == len(raw) else ("half a character stood at its end",)
+            return repaired.text.encode(), f"repaired: {'; '.join([*repaired.changes, *half])}"
         for copy in self._newest_copies(file, context):
             content, info = _read(copy)
             if _valid(content):
@@ -149,13 +154,21 @@ def _read(file: Place) -> tuple[bytes, os.stat_result]:
             return whole.read(), info
 
 
+def _is_damaged(file: Place) -> bool:
+    """Tell whether a file is to be repaired; one that cannot be read or judged is named when that is tried."""
+    try:
+        return not _valid(_read(file)[0])
+    except StepRefusedError:
+        raise
+    except StepError:
+        return False
+
+
 def _valid(raw: bytes) -> bool:
     try:
-        strict(raw.decode("utf-8"))
+        check(raw.decode("utf-8"))
     except ValueError:
         return False
+    except TooDeepError:
+        raise StepError("it is nested too deep to be judged, and was left alone") from None
     return True
-
-
-def _written(document: Any) -> bytes:
-    return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "surrogatepass")

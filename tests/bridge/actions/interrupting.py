@@ -17,7 +17,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from bridge.actions.host.lenient_json import strict
 from tests.bridge.actions.file_actions import ACTIONS, LOG, ROWS, context_for, fill, keep_for_restore, work
 
 _POINTS = (
@@ -96,7 +95,7 @@ def tries(name: str, home: Path) -> None:
 def wrong(folder: Path) -> list[str]:
     """Say what is neither as it was before nor as it is to be after; what lies aside, unfinished, is no harm."""
     found = [f"{name} is cut" for name in ("a.json", "b.json") if not _is_json_or_as_before(folder / name)]
-    record = strict((folder / "app/slot1/slot.json").read_text())
+    record = json.loads((folder / "app/slot1/slot.json").read_text())
     if record["more"] != "受注" or record["state"] not in ("allocated", "error"):
         found.append("slot.json")
     if record["state"] == "error" and "isolated_at" not in record["metadata"]:
@@ -125,7 +124,7 @@ def _is_json_or_as_before(file: Path) -> bool:
     text = file.read_text()
     if text in ('{"受注": [1, 2,]}', "spoiled"):
         return True
-    return bool(strict(text) == {"受注": [1, 2]})
+    return bool(json.loads(text) == {"受注": [1, 2]})
 
 
 def _all_logs(folder: Path) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,22 @@ REPAIRS = [
     ('{"a": NaN}', None),
     ("[" * 5000, None),
     ('{"a": 01}', None),
+    ("[1,2]3]", [1, 2]),
+    ('{"a": 1}"b": 2}', {"a": 1}),
+    ('{"a": 1}{"b": 2}]', None),
+    ('{"a": 1}{"a": 2}oops', None),
+    ('{"a": 1}{"a": 2}{"a": ', {"a": 2}),
+    ('{"a": 1}[1]', None),
+    ('{"a": 1}, {"a": 2}', None),
+    ('{"a": 1} oops', None),
+    ('{"a": 1} 5', None),
+    ('{"a": 1, "b": 2\0\0\0', {"a": 1}),
+    ('{"a": 1}\0\0\0', {"a": 1}),
+    ("\0\0\0", None),
+    ("[1, 2.", [1]),
+    ('{"a": 1, "b": {', {"a": 1}),
+    ('{"a": [], "b": [', {"a": []}),
+    ("\ufeff12", 12),
 ]
 
 
@@ -57,6 +74,22 @@ def test_repairs(text: str, document: Any) -> None:
         repaired = repair(text)
         assert repaired.document == document
         assert repaired.changes
+
+
+KEPT = [
+    ('{"a": 1, "a": 2,}', '{"a": 1, "a": 2}'),
+    ('{"n": 1e400,}', '{"n": 1e400}'),
+    ('{"n": 0.1000000000000000055511151231257827,}', '{"n": 0.1000000000000000055511151231257827}'),
+    (f"[{'9' * 5000},]", f"[{'9' * 5000}]"),
+    ('["\\ud800", "é\\u0041",\n]', '["\\ud800", "é\\u0041"\n]'),
+    ("[1,[2,],  [3", "[1,[2]]"),
+    ('{"a": {"b": [1,], "c": {"d": 4, "e', '{"a": {"b": [1], "c": {"d": 4}}}'),
+]
+
+
+@pytest.mark.parametrize(("text", "repaired"), KEPT, ids=[text[:20] for text, _ in KEPT])
+def test_what_is_kept_stays_letter_for_letter(text: str, repaired: str) -> None:
+    assert repair(text).text == repaired
 
 
 documents = st.recursive(
@@ -89,6 +122,17 @@ def test_a_cut_text_never_gives_what_was_not_there(document: Any, share: float, 
 def test_a_whole_text_stays(document: Any) -> None:
     repaired = repair(json.dumps(document))
     assert (repaired.document, repaired.changes) == (document, ())
+
+
+@given(older=documents, newer=documents)
+def test_a_text_written_over_a_longer_one_is_never_taken_for_another(older: Any, newer: Any) -> None:
+    long, short = json.dumps(older), json.dumps(newer)
+    text = short + long[len(short) :]
+    try:
+        repaired = repair(text)
+    except NotRepairableError:
+        return
+    assert repaired.document == newer or len(long) <= len(short)
 
 
 @pytest.fixture
@@ -140,6 +184,36 @@ def test_what_cannot_be_repaired_stays_and_is_said(data: Path, context: StepCont
     with pytest.raises(StepError, match=r"1 files could not be repaired .*bad\.json.*; 1 were"):
         BackupAndFixJson(directories=(data,)).run(context)
     assert (data / "bad.json").read_text() == "hello"
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 3000 + "]" * 3000, f'{{"n": {"9" * 5000}}}', '{"a": 1, "a": 2}', '"\\ud800"', "1e999"]
+)
+def test_what_is_json_or_may_be_is_never_replaced(text: str, data: Path, context: StepContext) -> None:
+    file, copy = data / "tickets.json", data / "copies" / "tickets.json"
+    file.write_text(text)
+    copy.write_text("[]")
+    with suppress(StepError):
+        assert back_up_and_run(BackupAndFixJson(files=(file,), copies=data / "copies"), context) == "repaired 0 files"
+    assert file.read_text() == text
+
+
+@pytest.mark.parametrize("left", range(len('["受注", "서울".encode()')))
+def test_a_cut_in_the_middle_of_a_character(left: int, data: Path, context: StepContext) -> None:
+    file = data / "names.json"
+    whole = '["受注", "서울", "🚨"]'.encode()
+    file.write_bytes(whole[: len(whole) - 1 - left])
+    if len(whole) - 1 - left >= len('["受注"'.encode()):
+        back_up_and_run(BackupAndFixJson(files=(file,)), context)
+        assert json.loads(file.read_text()) == ["受注", "서울", "🚨"][: len(json.loads(file.read_text()))] != []
+
+
+def test_a_file_that_cannot_be_judged_does_not_keep_others_from_it(data: Path, context: StepContext) -> None:
+    (data / "deep.json").write_text("[" * 3000 + "]" * 3000)
+    (data / "cut.json").write_text("[1, 2")
+    with pytest.raises(StepError, match=r"1 files could not be repaired .*deep\.json: it is nested too deep.*; 1 were"):
+        back_up_and_run(BackupAndFixJson(directories=(data,)), context)
+    assert (data / "cut.json").read_text() == "[1]"
 
 
 def test_a_symlink_is_not_followed(home: Path, data: Path, context: StepContext) -> None:
