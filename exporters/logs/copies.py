@@ -25,6 +25,9 @@ def copies_of(path: Path, position: Position, known: Mapping[FileId, Known]) -> 
     """Return the copies of a file that was read up to a position, those that hold all of that first, the newest first.
 
     What was read already under its own name is none.
+
+    Raises:
+        OSError: their folder cannot be read.
     """
     found = []
     for key, (beside, changed) in relatives(path).items():

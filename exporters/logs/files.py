@@ -30,7 +30,10 @@ def members(pattern: str, exclude: Sequence[str] = ()) -> dict[FileId, Path]:
     if not has_magic(pattern):
         return _one(Path(pattern))
     found: dict[FileId, Path] = {}
-    for name in sorted(glob(pattern, recursive=True)):  # noqa: PTH207 - Path.glob takes no absolute patterns
+    names = glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute patterns
+    if not names:
+        _readable(pattern)
+    for name in sorted(names):
         try:
             if not _COMPRESSED.search(name) and not is_excluded(name, exclude):
                 found = _one(Path(name)) | found
@@ -44,16 +47,22 @@ def is_excluded(name: str | Path, exclude: Sequence[str]) -> bool:
     return any(fnmatchcase(str(name), each) for each in exclude)
 
 
+def without_links(pattern: str) -> str:
+    """Return a path or glob with the folder's links followed, as the paths of members are."""
+    path = Path(pattern)
+    return pattern if has_magic(str(path.parent)) else str(path.parent.resolve() / path.name)
+
+
 def relatives(path: Path) -> dict[FileId, tuple[Path, int]]:
     """Return what lies beside a log and looks like a generation or copy of it, with when it was last changed (ns)."""
     form = _form(path)
-    return {key: found for key, found in _beside(path).items() if form.fullmatch(found[0].name)}
+    return {key: found for key, found in beside(path).items() if form.fullmatch(found[0].name)}
 
 
 def generations(pattern: str) -> dict[FileId, tuple[Path, int]]:
     """Return what lies in the folders that a path or glob names and looks like a generation or copy of some log."""
     folders = glob(str(Path(pattern).parent), recursive=True)  # noqa: PTH207 - Path.glob takes no absolute patterns
-    found = {key: file for folder in folders for key, file in _beside(Path(folder) / "_").items()}
+    found = {key: file for folder in folders for key, file in beside(Path(folder) / "_").items()}
     return {key: file for key, file in found.items() if _ANY_GENERATION.fullmatch(file[0].name)}
 
 
@@ -67,7 +76,7 @@ def is_relative(path: Path, of: Path) -> bool:
 
 def moved_to(path: Path, wanted: FileId) -> Path | None:
     """Return where in its folder a file is now."""
-    found = _beside(path).get(wanted)
+    found = beside(path).get(wanted)
     return found[0] if found else None
 
 
@@ -78,7 +87,19 @@ def _one(path: Path) -> dict[FileId, Path]:
         return {}
     if not S_ISREG(stat.st_mode):
         raise NotAFileError(f"{path} is not a regular file")
-    return {file_id(stat): path.resolve() if path.is_symlink() else path}
+    return {file_id(stat): path.resolve()}
+
+
+def _readable(pattern: str) -> None:
+    """Ask for what is in the folder that a glob begins in; where that may not be read, glob says that it is empty.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    folder = Path(pattern)
+    while has_magic(str(folder)):
+        folder = folder.parent
+    beside(folder / "_")
 
 
 def _form(path: Path) -> re.Pattern[str]:
@@ -86,7 +107,12 @@ def _form(path: Path) -> re.Pattern[str]:
     return re.compile(rf"{stem}{suffix}{_GENERATION}(?:\.log)?|{stem}{_GENERATION}{suffix}")
 
 
-def _beside(path: Path) -> dict[FileId, tuple[Path, int]]:
+def beside(path: Path) -> dict[FileId, tuple[Path, int]]:
+    """Return what lies in a path's folder, with when it was last changed (ns); compressed files are left out.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
     found: dict[FileId, tuple[Path, int]] = {}
     try:
         with os.scandir(path.parent) as entries:

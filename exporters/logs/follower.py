@@ -1,5 +1,6 @@
 """Follows every log source in one thread of its own: look, commit, and only then show."""
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
@@ -30,6 +31,13 @@ class _Followed:
     name: str
     source: Source | ProgramSource
     change: Change = field(default_factory=Change)
+    said: str = ""
+
+    def say(self, why: str) -> None:
+        """Say what is wrong, once."""
+        if why != self.said:
+            self.said = why
+            logging.getLogger(__name__).warning("log source %s: %s", self.name, why)
 
 
 class Follower:
@@ -97,7 +105,12 @@ class Follower:
 
     def _look(self, followed: _Followed, *, flush: bool) -> bool:
         seen, samples = Change(), dict[str, list[bytes]]()
-        more = followed.source.look(self._clock.monotonic(), seen, samples, flush=flush)
+        more = False
+        try:
+            more = followed.source.look(self._clock.monotonic(), seen, samples, flush=flush)
+        except Exception as error:  # noqa: BLE001 - one source never ends the others; what it read before that holds
+            seen.totals["errors"] += 1
+            followed.say(f"{type(error).__name__}: {error}")
         followed.change.add(seen)
         try:
             if followed.change:

@@ -5,15 +5,15 @@ inode or, after copytruncate, by its content.
 """
 
 import os
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from exporters.logs.copies import copies_of, is_copy
 from exporters.logs.engine import Engine
-from exporters.logs.files import NotAFileError, generations, is_excluded, is_relative, members, relatives
-from exporters.logs.position import FileId, Known, Position, file_id, set_aside
-from exporters.logs.recognition import found_again, size_of
+from exporters.logs.files import NotAFileError, generations, is_excluded, is_relative, members, relatives, without_links
+from exporters.logs.held import Files
+from exporters.logs.position import FileId, Known, Position
+from exporters.logs.recognition import Absent, found_again, renumbered, size_of
 from exporters.logs.settings import LogSource
 from exporters.logs.start import first_position
 from exporters.logs.store import Change, Saved
@@ -33,26 +33,26 @@ class Source:
     def __init__(self, settings: LogSource, engine: Engine, ids: list[str], saved: Saved) -> None:
         self._settings, self._engine, self._ids = settings, engine, ids
         self._path = settings.path or ""
-        self._known = dict(saved.files)
+        self._files = Files(saved.files)
+        self._excluded = [*settings.exclude, *map(without_links, settings.exclude)]
         self._begun = saved.begun
-        self._resumed = False
-        self._tails: dict[FileId, Tail] = {}
+        self._unresolved = set(self._files.known)
+        """Files that were known when we began, and of which it cannot yet be told where they are now."""
+        self._first = True
 
     def close(self) -> None:
         """Let go of every file."""
-        for tail in self._tails.values():
-            tail.close()
-        self._tails.clear()
+        self._files.close()
 
     @property
     def behind(self) -> int:
         """Return the bytes that are there and not yet read."""
-        return sum(tail.behind for tail in self._tails.values())
+        return sum(tail.behind for tail in self._files.tails.values())
 
     @property
     def folders(self) -> set[Path]:
         """Return where something may happen that concerns us."""
-        return {Path(self._path).parent} | {tail.path.parent for tail in self._tails.values()}
+        return {Path(self._path).parent} | {tail.path.parent for tail in self._files.tails.values()}
 
     def look(self, now: float, change: Change, samples: dict[str, list[bytes]], *, flush: bool = False) -> bool:
         """Read what is new, about a batch of each file; return whether there is more to read at once.
@@ -60,26 +60,27 @@ class Source:
         `now` is on the monotonic clock. With `flush`, unfinished last lines are not waited for.
         """
         here = self._members(change)
-        if not self._resumed:
-            self._resume(here, now, change)
+        self._resume(here, now, change)
         self._follow(here, now, change)
         self._read_all(now, change, samples, flush=flush)
         if here is not None:
             # Known ones first: what is new is compared with them.
-            for key in sorted(here.keys() - self._tails.keys(), key=lambda key: (key not in self._known, here[key])):
+            for key in sorted(
+                here.keys() - self._files.tails.keys(), key=lambda key: (key not in self._files.known, here[key])
+            ):
                 self._adopt(key, here[key], now, change)
             if not self._begun:
                 self._set_aside_older(change)
-            elif not self._resumed:
+            elif self._first:
                 for path in here.values():
                     self._adopt_generations(path, now, change)
             if not here:  # nothing new took its place yet, so nothing else would bring us to look
                 self._adopt_generations(Path(self._path), now, change)
             change.begun = not self._begun
-            self._begun = self._resumed = True
+            self._begun, self._first = True, False
         self._read_all(now, change, samples, flush=flush)
         self._let_go(now, change)
-        return any(tail.more for tail in self._tails.values())
+        return any(tail.more for tail in self._files.tails.values())
 
     def _members(self, change: Change) -> dict[FileId, Path] | None:
         """Return the files that the path names now; None if that cannot be told."""
@@ -96,34 +97,50 @@ class Source:
         """Find again what moved while nobody looked, and what is left of files that are gone or were emptied."""
         if here is None:
             return
+        self._unresolved &= self._files.known.keys()
+        for old, new in list(renumbered(self._unresolved, self._files.known)):
+            self._unresolved ^= {old, new}
+            self._files.remember(new, self._files.known[old], change)
+            self._files.forget(old, change)
         lost = []
-        for key, known in list(self._known.items()):
-            path = found_again(key, known, here.get(key))
-            if path is None:
+        for key in list(self._unresolved):
+            known, found = self._files.known[key], self._sought(key, here.get(key), change)
+            if found is Absent.UNTOLD:
+                continue
+            self._unresolved.discard(key)
+            if found is Absent.GONE:
                 change.totals["truncations"] += here.get(key) == known.path and known.position.offset > 0
-                self._forget(key, change)
+                self._files.forget(key, change)
                 lost.append(known)
             elif key not in here:
-                self._hold(key, path, known, now, change)
+                self._hold(key, found, known, now, change)
         for known in lost:
             if not known.position.ignored:
                 self._recover(known.path, known.position, now, change)
 
+    def _sought(self, key: FileId, path: Path | None, change: Change) -> Path | Absent:
+        """Return where a known file is."""
+        try:
+            return found_again(key, self._files.known[key], path)
+        except OSError:
+            change.totals["errors"] += 1
+            return Absent.UNTOLD
+
     def _hold(self, key: FileId, path: Path, known: Known, now: float, change: Change) -> None:
         """Go on with a file that is known, wherever it is now."""
-        tail = None if known.position.ignored else self._open(key, path, known.position, change)
+        tail = None if known.position.ignored else self._files.open(key, path, known.position, change)
         if tail is None:
             return
         tail.path, tail.left_at = known.path, None if path == known.path else now
         if path != known.path and not known.left:
             change.totals["rotations"] += 1
-        self._keep(tail, change)
+        self._files.keep(tail, change)
 
     def _follow(self, here: dict[FileId, Path] | None, now: float, change: Change) -> None:
         """See which of the files that are held have lost their path, or got another one."""
         if here is None:
             return
-        for key, tail in self._tails.items():
+        for key, tail in self._files.tails.items():
             path = here.get(key)
             if path is not None and path != tail.path and not is_relative(path, tail.path):
                 tail.path, tail.left_at = path, None
@@ -135,15 +152,22 @@ class Source:
                 tail.left_at = None
             else:
                 continue
-            self._keep(tail, change)
+            self._files.keep(tail, change)
 
     def _adopt(self, key: FileId, path: Path, now: float, change: Change) -> None:
         """Begin to read a file that has come to be named by the path."""
-        known = self._known.get(key)
-        if known is not None and found_again(key, known, path) is None:
-            self._forget(key, change)  # another file has got the inode of one that is gone
+        known = self._files.known.get(key)
+        found = path if known is None else self._sought(key, path, change)
+        if found is Absent.UNTOLD:
+            return
+        if found is Absent.GONE:
+            self._files.forget(key, change)  # another file has got the inode of one that is gone
             known = None
-        if known is None and not size_of(path) and any(is_relative(path, tail.path) for tail in self._tails.values()):
+        if (
+            known is None
+            and not size_of(path)
+            and any(is_relative(path, tail.path) for tail in self._files.tails.values())
+        ):
             return  # nothing yet to tell a copy by
         if known is not None and known.position.ignored and size_of(path) == known.position.untouched_size:
             return
@@ -155,62 +179,73 @@ class Source:
             self._adopt_later(key, path, known, now, change)
 
     def _adopt_first(self, key: FileId, path: Path, change: Change) -> None:
-        tail = self._open(key, path, Position(), change)
-        if tail is None:  # what is in it by now is as little ours as in the others
-            self._remember(key, Known(path, Position(size_of(path))), change)
+        tail = self._files.open(key, path, Position(), change)
+        if tail is None:
+            if self._settings.start_at != "beginning":  # what is in it by now is as little ours as in the others
+                self._files.remember(key, Known(path, Position(size_of(path))), change)
             return
         tail.position = first_position(tail.fd, self._settings.start_at, self._engine, self._ids)
-        self._keep(tail, change)
+        self._files.keep(tail, change)
 
     def _adopt_later(self, key: FileId, path: Path, known: Known | None, now: float, change: Change) -> None:
         start = replace(known.position, ignored=False) if known and known.position.offset else Position()
-        tail = self._open(key, path, start, change)
+        tail = self._files.open(key, path, start, change)
         if tail is None:
             return
-        if is_copy(path, tail.fd, self._tails.values()):
-            self._drop(tail)
-            self._set_aside(tail.id, path, 0, change)
+        if is_copy(path, tail.fd, self._files.tails.values()):
+            self._files.drop(tail)
+            self._files.set_aside(tail.id, path, 0, change)
             return
-        self._keep(tail, change)
+        self._files.keep(tail, change)
         self._adopt_generations(tail.path, now, change)
 
     def _adopt_generations(self, path: Path, now: float, change: Change) -> None:
         """Read what came and went at a path between two looks: unknown files beside it, but no copies."""
-        for key, (beside, _) in relatives(path).items():
-            if key in self._known or key in self._tails or is_excluded(beside, self._settings.exclude):
+        try:
+            found = relatives(path)
+        except OSError:
+            change.totals["errors"] += 1
+            return
+        for key, (beside, _) in found.items():
+            if key in self._files.known or key in self._files.tails or is_excluded(beside, self._excluded):
                 continue
-            tail = self._open(key, beside, Position(), change)
+            tail = self._files.open(key, beside, Position(), change)
             if tail is None:
                 continue
-            if is_copy(beside, tail.fd, self._tails.values()):
-                self._drop(tail)
-                self._set_aside(key, beside, 0, change)
+            if is_copy(beside, tail.fd, self._files.tails.values()):
+                self._files.drop(tail)
+                self._files.set_aside(key, beside, 0, change)
                 continue
             tail.path, tail.left_at = path, now
-            self._keep(tail, change)
+            self._files.keep(tail, change)
 
     def _replaced(self, tail: Tail, now: float, change: Change) -> None:
         """Begin anew in a file that was truncated."""
         change.totals["truncations"] += 1
         self._recover(tail.path, tail.position, now, change)
         tail.position, tail.more = Position(), True
-        self._keep(tail, change)
+        self._files.keep(tail, change)
         self._adopt_generations(tail.path, now, change)
 
     def _recover(self, path: Path, position: Position, now: float, change: Change) -> None:
         """Find what was not yet read of a file that is gone or was emptied: it may stand in a copy."""
-        for number, (key, beside) in enumerate(copies_of(path, position, self._known)):
-            copy = self._open(key, beside, position, change) if number == 0 else None
+        try:
+            found = copies_of(path, position, self._files.known)
+        except OSError:
+            change.totals["errors"] += 1
+            return
+        for number, (key, beside) in enumerate(found):
+            copy = self._files.open(key, beside, position, change) if number == 0 else None
             if copy is not None and position.holds(copy.fd):
                 copy.path, copy.left_at = path, now
-                self._keep(copy, change)
+                self._files.keep(copy, change)
                 continue
             if copy is not None:
-                self._drop(copy)
-            self._set_aside(key, beside, 0, change)
+                self._files.drop(copy)
+            self._files.set_aside(key, beside, 0, change)
 
     def _read_all(self, now: float, change: Change, samples: dict[str, list[bytes]], *, flush: bool) -> None:
-        for tail in list(self._tails.values()):
+        for tail in list(self._files.tails.values()):
             try:
                 self._read(tail, now, change, samples, flush=flush)
             except ReplacedError:
@@ -231,7 +266,7 @@ class Source:
         tail.more, tail.settled = reading.more, settle and not reading.more
         if reading.position != tail.position:
             tail.position = reading.position
-            self._keep(tail, change)
+            self._files.keep(tail, change)
         change.lines.update(reading.lines)
         change.totals["read_bytes"] += reading.size
         change.totals["cut_lines"] += reading.cut
@@ -239,55 +274,18 @@ class Source:
             samples.setdefault(pattern, []).extend(lines)
 
     def _let_go(self, now: float, change: Change) -> None:
-        for key, tail in list(self._tails.items()):
+        for key, tail in list(self._files.tails.items()):
             if tail.left_at is None or tail.more or not tail.settled:
                 continue
             quiet = now - max(tail.left_at, tail.changed_at)
             deleted = os.fstat(tail.fd).st_nlink == 0
             if quiet >= (_HOLD_DELETED_SECONDS if deleted else _HOLD_SECONDS):
-                self._drop(tail)
+                self._files.drop(tail)
                 if deleted:
-                    self._forget(key, change)
-
-    def _open(self, key: FileId, path: Path, position: Position, change: Change) -> Tail | None:
-        """Hold a file open; None if it cannot be opened, which is tried again at the next look."""
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except FileNotFoundError:
-            return None
-        except OSError:
-            change.totals["errors"] += 1
-            return None
-        tail = Tail(path, fd, position)
-        if tail.id != key or key in self._tails:  # names have changed while we looked
-            tail.close()
-            return None
-        self._tails[tail.id] = tail
-        return tail
+                    self._files.forget(key, change)
 
     def _set_aside_older(self, change: Change) -> None:
         """What is there before we begin and is no log by itself is none of ours, then or later."""
         for key, (path, _) in generations(self._path).items():
-            if key not in self._known and key not in self._tails:
-                self._set_aside(key, path, size_of(path), change)
-
-    def _set_aside(self, key: FileId, path: Path, offset: int, change: Change) -> None:
-        with suppress(OSError), path.open("rb") as file:
-            if file_id(os.fstat(file.fileno())) == key and key not in self._tails:
-                self._remember(key, Known(path, set_aside(file.fileno(), offset)), change)
-
-    def _drop(self, tail: Tail) -> None:
-        del self._tails[tail.id]
-        tail.close()
-
-    def _keep(self, tail: Tail, change: Change) -> None:
-        self._remember(tail.id, Known(tail.path, tail.position, tail.left_at is not None), change)
-
-    def _remember(self, key: FileId, known: Known, change: Change) -> None:
-        self._known[key] = change.files[key] = known
-        change.forgotten.discard(key)
-
-    def _forget(self, key: FileId, change: Change) -> None:
-        self._known.pop(key, None)
-        change.files.pop(key, None)
-        change.forgotten.add(key)
+            if key not in self._files.known and key not in self._files.tails:
+                self._files.set_aside(key, path, size_of(path), change)

@@ -179,19 +179,6 @@ def test_what_cannot_be_read_is_tried_again(make: Make) -> None:
     assert w.counted() == 2
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root can read everything")
-def test_what_may_not_be_read_is_tried_again(make: Make) -> None:
-    w = make()
-    w.write(2)
-    w.file().chmod(0)
-    w.look()
-    assert w.counted("errors") >= 1
-    w.file().chmod(0o600)
-    w.write(1)
-    w.look()
-    assert w.counted() == 1
-
-
 def test_a_fifo_does_not_hang_us(make: Make) -> None:
     w = make()
     os.mkfifo(w.file())
