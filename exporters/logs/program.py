@@ -17,7 +17,7 @@ from queue import Empty, Full, Queue
 from typing import Protocol
 
 from exporters.logs.engine import Engine
-from exporters.logs.redaction import shown
+from exporters.logs.redaction import MOST_BYTES, shown
 from exporters.logs.store import Change, Saved
 
 LONGEST_LINE = 1024 * 1024
@@ -160,7 +160,8 @@ class ProgramSource:
         for index, spans in self._engine.scan(block).items():
             pattern = self._ids[index]
             change.lines[pattern] += len(spans)
-            samples.setdefault(pattern, []).extend(block[start:end] for start, end in spans[-_SAMPLES:])
+            last = (block[start : min(end, start + MOST_BYTES)] for start, end in spans[-_SAMPLES:])
+            samples.setdefault(pattern, []).extend(last)
 
     def _read_ahead(self) -> None:
         stopping = self._programs.stopping

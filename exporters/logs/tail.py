@@ -14,6 +14,7 @@ from pathlib import Path
 from exporters.logs.engine import Engine
 from exporters.logs.own import is_own_log
 from exporters.logs.position import FileId, Position, file_id, position_at
+from exporters.logs.redaction import MOST_BYTES
 
 BLOCK = 256 * 1024
 LONGEST_LINE = 1024 * 1024
@@ -35,7 +36,7 @@ class Reading:
     lines: Counter[str] = field(default_factory=Counter)
     """Matching lines by pattern id."""
     samples: dict[str, list[bytes]] = field(default_factory=dict)
-    """The last few matching lines of each pattern."""
+    """The last few matching lines of each pattern, as much of them as is kept for people."""
     size: int = 0
     """Bytes that were read to the end."""
     cut: int = 0
@@ -168,6 +169,6 @@ class _Reader:
             if new:
                 self._found.lines[pattern] += len(new)
                 samples = self._found.samples.setdefault(pattern, [])
-                samples += (block[start:end] for start, end in new[-_SAMPLES:])
+                samples += (block[start : min(end, start + MOST_BYTES)] for start, end in new[-_SAMPLES:])
                 del samples[:-_SAMPLES]
         return frozenset(self._ids[index] for index in hits)

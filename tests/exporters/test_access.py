@@ -56,6 +56,14 @@ def test_with_a_token(tmp_path: Path) -> None:
         (b"connect to postgresql://app:secret@db/app failed", "connect to postgresql://app:…@db/app failed"),
         (b"bad \xff\0 \x1b[31m bytes", "bad \N{REPLACEMENT CHARACTER}  [31m bytes"),
         (b"x" * 5000, "x" * 500 + "…"),
+        (b'{"password": "two words", "a": 1}', '{"password": "…", "a": 1}'),
+        (rb'{"log":"{\"token\":\"abc\",\"a\":1}"}', r'{"log":"{\"token\":\"…\",\"a\":1}"}'),
+        (b"AWS_SECRET_ACCESS_KEY=abc DB_PASS='x y' z", "AWS_SECRET_ACCESS_KEY=… DB_PASS='…' z"),
+        (b"run --db-password hunter2 --port 1", "run --db-password … --port 1"),
+        (b"pushed with ghp_0123456789abcdefghijABCDEFGHIJ012345", "pushed with …"),
+        (b"got eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-def_1", "got …"),
+        (b"password='unclosed and more", "password='…'"),
+        (b"the tests pass: all is well", "the tests pass: all is well"),
     ],
 )
 def test_lines_as_people_may_see_them(line: bytes, text: str) -> None:
