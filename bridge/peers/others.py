@@ -8,7 +8,7 @@ from bridge.peers import silences
 from bridge.peers.client import PeerClient
 from bridge.peers.observer import NoObserver, Observer, RuleView, Sample
 from bridge.peers.prometheus import PrometheusObserver
-from bridge.peers.standing import Standings
+from bridge.peers.standing import ClosedError, Standings
 from bridge.policy.config import Settings
 
 
@@ -40,13 +40,24 @@ class Others:
             asked.close()
         self._settings = settings
 
+    @property
+    def asks_nobody(self) -> bool:
+        """Whether there is nobody to ask before an attempt."""
+        return self._asked.standings.asks_nobody
+
     def close(self) -> None:
         """Close the connections."""
         self._asked.close()
 
     def ask(self, episodes: Sequence[Episode]) -> Mapping[str, Standing]:
         """Return how each episode stands, by fingerprint."""
-        return self._asked.standings.ask(episodes)
+        while True:
+            asked = self._asked
+            try:
+                return asked.standings.ask(episodes)
+            except ClosedError:
+                if asked is self._asked:
+                    raise  # else a reload has just exchanged them
 
     def rule(self, alertname: str) -> RuleView | None:
         """See `Observer`."""

@@ -29,7 +29,7 @@ def _sensible(method: Callable[Concatenate["PrometheusObserver", Given], Answer]
     def ask(self: "PrometheusObserver", *args: Given.args, **keys: Given.kwargs) -> Answer:
         try:
             return method(self, *args, **keys)
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError, yaml.YAMLError):
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, yaml.YAMLError):
             raise ObserverError(f"{self.base} did not answer as a Prometheus does") from None
 
     return ask
@@ -61,7 +61,7 @@ class PrometheusObserver:
             evaluated_at=min(datetime.fromisoformat(rule["lastEvaluation"]).timestamp() for rule in rules) - ahead,
             healthy=all(rule["health"] == "ok" for rule in rules),
             active=tuple(form for rule in rules for alert in rule.get("alerts") or () for form in self._forms(alert)),
-            expressions=tuple(rule["query"] for rule in rules),
+            expressions=tuple(_text(rule["query"]) for rule in rules),
         )
 
     @_sensible
@@ -69,7 +69,10 @@ class PrometheusObserver:
         """Return the labels with which every firing alert (`/api/v1/alerts`) is sent."""
         (data, _), sending = self._ask("/api/v1/alerts"), self._sending()
         return [
-            labels for alert in data["alerts"] if alert["state"] == "firing" for labels in sending.sent(alert["labels"])
+            labels
+            for alert in data["alerts"]
+            if alert["state"] == "firing"
+            for labels in sending.sent(_labels(alert["labels"]))
         ]
 
     @_sensible
@@ -81,7 +84,7 @@ class PrometheusObserver:
         matchers = ",".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in labels.items())
         data, ahead = self._ask("/api/v1/query", query=f"{metric}{{{matchers}}}[{_LOOKBACK}]")
         return [
-            Sample(series["metric"], float(value), at - ahead)
+            Sample(_labels(series["metric"]), float(value), at - ahead)
             for series in data["result"]
             for at, value in series["values"][-1:]
         ]
@@ -96,11 +99,13 @@ class PrometheusObserver:
         if data["resultType"] != "vector":
             raise ObserverError(f"the query gives a {data['resultType']}, not a vector")
         return [
-            Sample(series["metric"], float(series["value"][1]), series["value"][0] - ahead) for series in data["result"]
+            Sample(_labels(series["metric"]), float(series["value"][1]), series["value"][0] - ahead)
+            for series in data["result"]
         ]
 
     def _forms(self, alert: Mapping[str, Any]) -> list[Mapping[str, str]]:
-        return [alert["labels"], *self._sending().sent(alert["labels"])]
+        labels = _labels(alert["labels"])
+        return [labels, *self._sending().sent(labels)]
 
     def _sending(self) -> Sending:
         """Return what becomes of alerts on their way; who only evaluates rules, as vmalert does, shows nothing."""
@@ -131,3 +136,26 @@ class PrometheusObserver:
             raise ObserverError(f"{self._client.base} did not answer as a Prometheus does")
         ahead = 0.0 if answer.at is None else answer.at - self._now()
         return answer.data["data"], 0.0 if abs(ahead) <= _SAME_CLOCK_SECONDS else ahead + 1
+
+
+def _labels(given: Any) -> Mapping[str, str]:
+    """Return labels.
+
+    Raises:
+        TypeError, AttributeError: they are none.
+    """
+    for value in given.values():
+        _text(value)
+    labels: Mapping[str, str] = given
+    return labels
+
+
+def _text(given: Any) -> str:
+    """Return a text.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(given, str):
+        raise TypeError(given)
+    return given

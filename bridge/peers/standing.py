@@ -14,6 +14,10 @@ Question = Callable[[PeerClient, Sequence[Episode], float], View]
 """What one Alertmanager is asked about episodes, at a unix time."""
 
 
+class ClosedError(Exception):
+    """These are asked no more."""
+
+
 class Standings:
     """Asks all of them side by side. Silenced if any says so, firing if any does, gone only if all answered."""
 
@@ -35,10 +39,22 @@ class Standings:
         self._clock = clock
         self._pool = ThreadPoolExecutor(max(1, len(alertmanagers)), thread_name_prefix="ask")
 
+    @property
+    def asks_nobody(self) -> bool:
+        """Whether neither a Prometheus nor an Alertmanager is configured."""
+        return self._observer is None and not self._alertmanagers
+
     def ask(self, episodes: Sequence[Episode]) -> dict[str, Standing]:
-        """Return how each episode stands, by fingerprint."""
+        """Return how each episode stands, by fingerprint.
+
+        Raises:
+            ClosedError: they were closed meanwhile.
+        """
         now = self._clock()
-        answers = [self._pool.submit(self._question, client, episodes, now) for client in self._alertmanagers]
+        try:
+            answers = [self._pool.submit(self._question, client, episodes, now) for client in self._alertmanagers]
+        except RuntimeError as closed:
+            raise ClosedError(str(closed)) from None
         active, error = self._active(episodes)
         views = [answer.result() for answer in answers]
         return {episode.fingerprint: _combine(episode, active, error, views) for episode in episodes}
