@@ -33,7 +33,8 @@ class Prefilter:
     """Nominates lines for texts."""
 
     def __init__(self, needles: Iterable[Needle]) -> None:
-        self._searches = [re.compile(regex).finditer for regex in _grouped(frozenset(needles))]
+        groups = _grouped(frozenset(needles))
+        self._searches = [re.compile(regex, re.MULTILINE).finditer for regex in groups]  # `$` is a line's end, too
 
     def lines(self, block: bytes) -> Iterator[Span]:
         """Yield the lines that hold one of the texts, in order; `block` is in lower case."""

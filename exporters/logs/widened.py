@@ -88,7 +88,7 @@ def byte_set(node: Node) -> frozenset[int] | None:
     """Return the bytes that a node for a single byte may be, case ignored; None for any other node."""
     kind, value = node
     if kind is op.LITERAL:
-        return _both_cases([value])
+        return _both_cases([value]) & _LINE
     if kind is op.NOT_LITERAL:
         return _LINE - _both_cases([value])
     if kind is op.ANY:

@@ -54,7 +54,9 @@ def test_the_twelve() -> None:
 
 ATOM_TEXTS = (
     r"a b Error disk \s \S \d \w \W . [^x] [a-f] [^\d\n] \b ^ $ \Z \A \B (?=b) (?!a) (?<=a) \. \[ é \x00 []x] [\s-]"
-    r" (?:) a{,3} {,3} [[:alpha:]] (?i:E) (?-i:E) (?>ab|a)"
+    r" (?:) a{,3} {,3} [[:alpha:]] (?i:E) (?-i:E) (?>ab|a) (?<!a) (?!) (?s:.) (?m:^) (?m:$) (?x:a#b) (a)?(?(1)b|x)"
+    r" (e)\1 (?P<n>a|E)(?P=n) \n \012 [\n] [^\n] [\x00-\xff] a{2,3} a{2}+ (?:a|)b \x1b\[31m [\r\n]* (?:^|a) $a \t* .*"
+    r" (?:error|disk)+ (?:.*disk) [^a]$ ^[^a] \Aa a\Z \xff .{2}"
 )
 ATOMS = st.sampled_from([" ", *ATOM_TEXTS.split()])
 QUANTIFIERS = st.sampled_from(["", "", "", "*", "+", "?", "{2}", "{0,2}", "{1,}", "*?", "++", "?+"])
@@ -73,6 +75,9 @@ def regexes(draw: st.DrawFn, depth: int = 2) -> str:
             part = f"(?:{draw(regexes(depth=depth - 1))}|{draw(regexes(depth=depth - 1))})"
         parts.append(part + draw(QUANTIFIERS))
     return "".join(parts)
+
+
+FLAGGED = st.tuples(st.sampled_from(["", "", "", "(?i)", "(?s)", "(?m)", "(?a)"]), regexes()).map("".join)
 
 
 PIECES = [
@@ -94,19 +99,45 @@ PIECES = [
     b"\xff",
 ]
 LINES = st.lists(
-    st.lists(st.sampled_from([*PIECES, b"\xc3\xa9", b"\x0b", b"_", b"E", b"e", b"{,3}"]), max_size=8).map(b"".join),
+    st.lists(
+        st.sampled_from([*PIECES, b"\xc3\xa9", b"\x0b", b"_", b"E", b"e", b"{,3}", b"\x1b[31m", b"\x85"]), max_size=8
+    ).map(b"".join),
     max_size=8,
 )
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(st.lists(regexes(), min_size=1, max_size=4), LINES, st.booleans())
+@given(st.lists(FLAGGED, min_size=1, max_size=4), LINES, st.booleans())
 def test_any_patterns_on_any_lines(made: list[str], lines: list[bytes], ended: bool) -> None:
     patterns = [found for regex in made if (found := pattern(regex)) is not None]
     block = b"\n".join(lines) + (b"\n" if ended else b"")
     expected = specification(patterns, block)
     for make in ENGINES:
         assert make(patterns).scan(block) == expected, make.__name__
+
+
+@pytest.mark.parametrize(
+    ("regex", "counted"),
+    [
+        (r"^error.*$", 2),
+        (r"error x*$", 1),
+        (r"connection lost$", 1),
+        (r"rejected\.?\Z", 2),
+        (r"rejected\n", 0),
+        (r"rejected[\n.]", 1),
+        (r"\Aconnection", 1),
+        (r"(con)nection.*\1nection", 1),
+        (r"(?<!no )error", 2),
+    ],
+)
+@pytest.mark.parametrize("make", ENGINES)
+def test_places_and_what_hyperscan_has_not(make: type[Engine], regex: str, counted: int) -> None:
+    block = b"error xx\nconnection to a connection lost\nrejected\nit was rejected.\nError: no error in it\n"
+    found = pattern(regex)
+    assert found is not None
+    expected = specification([found], block)
+    assert len(expected.get(0, [])) == counted
+    assert make([found]).scan(block) == expected
 
 
 SAMPLES = [sample for shipped in SHIPPED for sample in [*shipped.matches, *shipped.ignores]]
