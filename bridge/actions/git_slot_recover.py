@@ -9,9 +9,10 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, StringConstraints, TypeAdapter
 
 from bridge.actions.base import Action, Allow, StepContext, StepError, StepRefusedError, Touched
+from bridge.actions.host.clones import refuse_mounts
 from bridge.actions.host.fields import plain
 from bridge.actions.host.folders import Place, exists, opened, parent_of, place
-from bridge.actions.host.git import git, over_network, set_work_aside
+from bridge.actions.host.git import clone_into, fetch, git, set_work_aside
 from bridge.actions.host.replacing import delete_tree, exchange
 from bridge.actions.host.slots import OneSlot, SlotRecord, isolate, local_time, locked, read_pool, read_slot
 
@@ -26,9 +27,12 @@ class GitSlotRecover(OneSlot, Action):
     one of these fails, a new clone takes the slot's place in one rename, and the broken one stays beside it as
     `.slotN.broken`, in the place of an earlier one. `slot.json` becomes `available`, with `metadata.recovered_at`.
     Where that fails too, the slot is isolated, or with `force` marked `available` all the same. A slot whose folder is
-    missing is cloned, with a new `slot.json`. **Needs** the pool's
-    folder in `allow.roots`, and git. **Idempotent**: yes. **Backed up**: `slot.json` and work that was not
-    committed, as `git_slot_release` does.
+    missing is cloned, with a new `slot.json`. **Needs** the pool's folder in `allow.roots`, and git. **Idempotent**:
+    yes. **Backed up**: `slot.json` and work that was not committed, as `git_slot_release` does.
+
+    Whoever works in a clone can write its `.git`, so nothing that its configuration names is run (filters, helpers for
+    passwords); one that leads git elsewhere (`.git` as a file or link, `commondir`, links in it), or names an
+    `uploadpack`, is cloned anew.
 
     An allocated slot is left alone unless `force`. What goes over the network is tried three times, a second apart, for
     300 s each; the slot's lock is waited for, 30 s at most.
@@ -69,6 +73,7 @@ class GitSlotRecover(OneSlot, Action):
             slot = read_slot(folder)
             if slot.data.get("state") == "allocated" and not self.force:
                 raise StepRefusedError(f"{self.slot_id} is allocated; it is repaired with force: true only")
+            refuse_mounts(folder.path)
             try:
                 done = self._repair(folder, slot, context)
             except StepError as problem:
@@ -122,7 +127,7 @@ def _refresh(folder: Place, context: StepContext) -> None:
         clone = folder.path
     if git(clone, ["fsck", "--full", "--no-progress"], context):
         raise StepError("git fsck found damage")
-    over_network(clone, ["fetch", "--all", "--prune", "--quiet"], context)
+    fetch(clone, context)
     for arguments in (["reset", "--hard", "--quiet"], ["clean", "-fdxq", "-e", "slot.json"]):
         if git(clone, arguments, context):
             raise StepError(f"git {arguments[0]} failed")
@@ -150,7 +155,7 @@ def _clone_missing(folder: Place, source: str, slot_id: str, context: StepContex
     }
     with opened(repo) as descriptor:
         delete_tree(repo, new)
-        over_network(repo.path, ["clone", "--quiet", "--no-hardlinks", "--", source, new], context)
+        clone_into(repo.path, source, new, context)
         made = Place(repo.root, (*repo.way, new))
         _write_record(made, replace(read_pool(repo), data=data))
         os.rename(new, name, src_dir_fd=descriptor, dst_dir_fd=descriptor)
@@ -161,7 +166,7 @@ def _clone_anew(folder: Place, source: str, slot: SlotRecord, context: StepConte
     new, broken = f".{name}.recovering", f".{name}.broken"
     with opened(repo) as descriptor:
         delete_tree(repo, new)
-        over_network(repo.path, ["clone", "--quiet", "--no-hardlinks", "--", source, new], context)
+        clone_into(repo.path, source, new, context)
         _recovered(slot)
         _write_record(Place(repo.root, (*repo.way, new)), slot)
         delete_tree(repo, broken)

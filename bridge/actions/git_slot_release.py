@@ -1,5 +1,6 @@
 """Give a slot of a repository pool back."""
 
+import math
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, ClassVar
@@ -67,7 +68,8 @@ class GitSlotRelease(OneSlot, Action):
 
 def _release(slot: SlotRecord, used: float) -> None:
     before = slot.data.get("total_usage_seconds")
-    slot.data["total_usage_seconds"] = (before if isinstance(before, int | float) else 0) + int(used)
+    known = before if isinstance(before, int | float) and math.isfinite(before) else 0
+    slot.data["total_usage_seconds"] = known + int(used)
     slot.data["state"] = "available"
     slot.data["last_released_at"] = local_time()
     slot.write()

@@ -6,72 +6,86 @@ import pwd
 import shutil
 import tarfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from bridge.actions.backups.manifest import Entry, Kind, Manifest, private_file
 from bridge.actions.base import StepContext, StepError, StepTimeoutError
 from bridge.actions.host.children import BASE_ENV, Sink, run_program
+from bridge.actions.host.clones import ENVIRONMENT, nothing_runs, only_here
 from bridge.actions.host.sizes import spell_size
 
-_SAFE = (
-    "core.hooksPath=/dev/null",
-    "core.fsmonitor=false",
-    "core.pager=cat",
-    "protocol.ext.allow=never",
-    "gc.auto=0",
-    "submodule.recurse=false",
-)
 _LARGEST = 1024**3
 _TRIES, _BETWEEN_TRIES_SECONDS, _NETWORK_SECONDS = 3, 1.0, 300.0
-_ENV = {
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_ATTR_NOSYSTEM": "1",
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_ASKPASS": "/bin/false",
-    "SSH_ASKPASS": "/bin/false",
-    "GIT_SSH_COMMAND": "ssh -oBatchMode=yes",
-}
 
 
 def git(
     clone: Path, arguments: Sequence[str], context: StepContext, output: Sink | None = None, *, with_errors: bool = True
 ) -> int:
-    """Run git in a clone and return its exit code; hooks of the clone are switched off.
+    """Run git in a clone and return its exit code; nothing that the clone's configuration names is run.
 
-    A clone's own configuration can name programs (filters, helpers): where we are root, git runs as the clone's owner.
+    Where we are root, git runs as the clone's owner all the same.
 
     Raises:
-        StepError: there is no git, or the bridge is stopping, or the step's time is up.
+        StepError: there is no git, the clone's `.git` leads elsewhere, or the bridge is stopping, or its time is up.
     """
-    program = shutil.which("git", path=BASE_ENV["PATH"])
-    if program is None:
-        raise StepError("there is no git on this machine")
-    options = [word for setting in (*_SAFE, f"safe.directory={clone}") for word in ("-c", setting)]
-    env = {**BASE_ENV, **_ENV, "GIT_CEILING_DIRECTORIES": str(clone.parent)}
-    argv = [program, *options, *arguments]
-    return run_program(argv, context, output=output, with_errors=with_errors, cwd=clone, env=env, user=_owner(clone))
+    here, keys = only_here(clone), io.BytesIO()
+    if _run(clone, ["config", "--list", "--name-only", "-z"], here, context, keys, with_errors=False):
+        raise StepError(f"the configuration of '{clone}' cannot be read")
+    safe = nothing_runs(os.fsdecode(keys.getvalue()).split("\0"))
+    return _run(clone, arguments, here | safe, context, output, with_errors=with_errors)
 
 
-def over_network(clone: Path, arguments: Sequence[str], context: StepContext) -> None:
-    """Run what goes over the network: three times at most, a second apart, 300 s each.
+def fetch(clone: Path, context: StepContext) -> None:
+    """Fetch all that a clone's remotes have, and forget what they no longer have.
+
+    Raises:
+        StepError: it failed each time; and as `git`.
+    """
+    _over_network("fetch", lambda once: git(clone, ["fetch", "--all", "--prune", "--quiet"], once), context)
+
+
+def clone_into(folder: Path, source: str, name: str, context: StepContext) -> None:
+    """Clone a repository into a folder, under a name.
 
     Raises:
         StepError: it failed each time, or the bridge is stopping, or the step's time is up.
     """
+    arguments = ["clone", "--quiet", "--no-hardlinks", "--", source, name]
+    _over_network("clone", lambda once: _run(folder, arguments, nothing_runs(()), once), context)
+
+
+def _over_network(what: str, run: Callable[[StepContext], int], context: StepContext) -> None:
+    """Run what goes over the network: three times at most, a second apart, 300 s each."""
     for tried in range(1, _TRIES + 1):
         once = replace(context, deadline=min(context.deadline, time.monotonic() + _NETWORK_SECONDS))
         try:
-            if not git(clone, arguments, once):
+            if not run(once):
                 return
         except StepTimeoutError:
-            context.output.say(f"git {arguments[0]} took longer than {_NETWORK_SECONDS:g} s")
+            context.output.say(f"git {what} took longer than {_NETWORK_SECONDS:g} s")
         if tried < _TRIES:
             context.pause(_BETWEEN_TRIES_SECONDS)
     context.remaining()
-    raise StepError(f"git {arguments[0]} failed {_TRIES} times")
+    raise StepError(f"git {what} failed {_TRIES} times")
+
+
+def _run(
+    folder: Path,
+    arguments: Sequence[str],
+    around: Mapping[str, str],
+    context: StepContext,
+    output: Sink | None = None,
+    *,
+    with_errors: bool = True,
+) -> int:
+    program = shutil.which("git", path=BASE_ENV["PATH"])
+    if program is None:
+        raise StepError("there is no git on this machine")
+    env = {**BASE_ENV, **ENVIRONMENT, "GIT_CEILING_DIRECTORIES": str(folder.parent), **around}
+    argv = [program, "-c", f"safe.directory={folder}", *arguments]
+    return run_program(argv, context, output=output, with_errors=with_errors, cwd=folder, env=env, user=_owner(folder))
 
 
 def damage(clone: Path, context: StepContext) -> str | None:
@@ -87,8 +101,12 @@ def damage(clone: Path, context: StepContext) -> str | None:
         (["rev-parse", "--verify", "HEAD^{commit}"], "no readable commit"),
         (["fsck", "--full", "--no-progress", "--no-dangling"], "git fsck found damage"),
     ):
-        if git(clone, arguments, context, io.BytesIO()):
-            return why
+        try:
+            if git(clone, arguments, context, io.BytesIO()):
+                return why
+        except StepError as problem:
+            context.pause(0)
+            return str(problem)
     return None
 
 
@@ -105,7 +123,15 @@ def set_work_aside(clone: Path, name: str, context: StepContext) -> str:
     """
     patch, archive = context.backups / f"{name}.patch", context.backups / f"{name}.untracked.tar"
     with private_file(patch) as file:
-        arguments = ["diff", "--binary", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD"]
+        arguments = [
+            "diff",
+            "--binary",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--no-color",
+            "--ignore-submodules=dirty",
+            "HEAD",
+        ]
         if git(clone, arguments, context, file, with_errors=False):
             raise StepError(f"git cannot say what is not committed in {clone}")
     listed = io.BytesIO()
@@ -117,7 +143,10 @@ def set_work_aside(clone: Path, name: str, context: StepContext) -> str:
             context.pause(0)
             if file.tell() > _LARGEST:
                 raise StepError(f"{clone} holds more than {spell_size(_LARGEST)} of new files")
-            tar.add(clone / new, arcname=new, recursive=False)
+            try:
+                tar.add(clone / new, arcname=new, recursive=False)
+            except OSError as error:
+                raise StepError(f"'{clone / new}' cannot be kept aside: {error.strerror}") from None
     changed = patch.stat().st_size > 0
     by_hand = (
         (patch, changed, f"git -C {clone} apply {patch}"),

@@ -84,7 +84,14 @@ class SlotRecord:
         Raises:
             StepError: somebody changed it meanwhile, or it cannot be written.
         """
-        replace_file(self.file, (json.dumps(self.data, indent=2, ensure_ascii=False) + "\n").encode(), self.was)
+        replace_file(self.file, _spelled(self.data), self.was)
+
+
+def _spelled(data: dict[str, Any]) -> bytes:
+    try:
+        return (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which only an escape can spell
+        return (json.dumps(data, indent=2) + "\n").encode()
 
 
 def read_slot(folder: Place) -> SlotRecord:
@@ -110,12 +117,16 @@ def _read(file: Place) -> SlotRecord:
         was = os.fstat(descriptor)
         text = os.pread(descriptor, _LARGEST, 0)
     try:
-        data = json.loads(text)
-    except ValueError as error:
+        data = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
         raise StepError(f"{file.path} is damaged: {error}") from None
     if not isinstance(data, dict):
         raise StepError(f"{file.path} holds no object")
     return SlotRecord(file, data, was)
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON")
 
 
 def isolate(slot: SlotRecord, reason: str) -> None:
@@ -162,7 +173,7 @@ def local_time() -> str:
 def seconds_since(text: object) -> float:
     """Return the seconds since a time that the pool wrote (without a zone: local); 0 where it is none or to come."""
     try:
-        then = datetime.fromisoformat(str(text))
-    except ValueError:
+        then = datetime.fromisoformat(str(text)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return 0.0
-    return max(0.0, (datetime.now(UTC) - then.astimezone(UTC)).total_seconds())
+    return max(0.0, (datetime.now(UTC) - then).total_seconds())
