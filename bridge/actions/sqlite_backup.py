@@ -4,7 +4,6 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar
 
@@ -15,7 +14,7 @@ from bridge.actions.host.fields import AbsolutePath
 from bridge.actions.host.folders import opened, place, place_refusal
 from bridge.actions.host.replacing import discard
 from bridge.actions.host.sizes import spell_size
-from bridge.actions.host.sqlite import database, problems
+from bridge.actions.host.sqlite import database, made_database, new_database, problems
 
 _PAGES_AT_ONCE = 1000
 
@@ -59,7 +58,7 @@ class SqliteBackup(Action):
             unfinished = f".{self.database.stem}.db.unfinished"
             discard(unfinished, folder)  # what a crash left
             try:
-                self._copy(f"/proc/self/fd/{folder}/{unfinished}", folder, unfinished, context)
+                self._copy(unfinished, folder, context)
                 os.rename(unfinished, name, src_dir_fd=folder, dst_dir_fd=folder)
                 os.fsync(folder)
             except BaseException:
@@ -69,23 +68,20 @@ class SqliteBackup(Action):
             gone = self._delete_oldest(folder)
         return f"copied {self.database} to {self.to / name} ({spell_size(size)}); {gone} older copies were deleted"
 
-    def _copy(self, path: str, folder: int, name: str, context: StepContext) -> None:
-        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder))
+    def _copy(self, name: str, folder: int, context: StepContext) -> None:
         try:
             with (
                 database(self.database, context, read_only=True) as source,
-                closing(sqlite3.connect(path, isolation_level=None)) as copy,
+                new_database(name, folder) as copy,
             ):
                 _room(source, folder)
                 source.backup(copy, pages=_PAGES_AT_ONCE, progress=lambda *_: context.pause(0))
-                copy.execute("PRAGMA journal_mode=DELETE")
+            with made_database(name, folder) as copy:
                 damaged = problems(copy)
         except sqlite3.Error as error:
             raise StepError(f"the copy of {self.database} could not be written: {error}") from None
         if damaged:
             raise StepError(f"{self.database} is damaged, and so is its copy: {damaged[0]}")
-        with open(name, "rb", opener=lambda file, flags: os.open(file, flags, dir_fd=folder)) as written:
-            os.fsync(written.fileno())
 
     def _delete_oldest(self, folder: int) -> int:
         copies = sorted(name for name in os.listdir(folder) if self._is_copy(name))

@@ -14,6 +14,8 @@ from bridge.actions.host.folders import opened_file, place
 _STEPS_BETWEEN_LOOKS = 10_000
 HEADER = b"SQLite format 3\0"
 """What a SQLite file begins with."""
+_ROLLBACK, _VERSIONS_AT = b"\1\1", 18
+"""How a file says that it has no write-ahead log (https://www.sqlite.org/fileformat2.html, 1.3.3)."""
 
 
 class DamagedError(StepError):
@@ -52,6 +54,60 @@ def database(file: Path, context: StepContext, *, read_only: bool = False) -> It
             code = getattr(error, "sqlite_errorname", "")
             kind = DamagedError if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) else StepError
             raise kind(_told(file, error)) from None
+
+
+@contextmanager
+def new_database(name: str, folder: int) -> Iterator[sqlite3.Connection]:
+    """Make a database under a name in an open folder, for us alone, and let it be filled; it has no journal on disk.
+
+    SQLite turns any way through a descriptor into a path again, where a symlink may have come in between: it is told to
+    make nothing, so it opens the file that we have made, or is refused before it writes.
+
+    Raises:
+        StepRefusedError: the folder was switched for another one.
+        OSError: the file is there, or cannot be made.
+        sqlite3.Error: it cannot be filled.
+    """
+    new = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    made = os.fstat(new)
+    os.close(new)
+    with _held(name, folder, made, "mode=rw") as connection:
+        connection.execute("PRAGMA journal_mode=MEMORY")
+        yield connection
+    whole = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        if os.pread(whole, len(HEADER), 0) == HEADER:  # a copy of a database in WAL mode says that it has a log
+            os.pwrite(whole, _ROLLBACK, _VERSIONS_AT)
+        os.fsync(whole)
+    finally:
+        os.close(whole)
+
+
+@contextmanager
+def made_database(name: str, folder: int) -> Iterator[sqlite3.Connection]:
+    """Open a database in an open folder that nobody else has open, for reading; nothing beside it is looked at.
+
+    Raises:
+        StepRefusedError: the folder was switched for another one.
+        OSError: it is not there.
+    """
+    info = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    with _held(name, folder, info, "mode=ro&immutable=1") as connection:
+        yield connection
+
+
+@contextmanager
+def _held(name: str, folder: int, info: os.stat_result, how: str) -> Iterator[sqlite3.Connection]:
+    uri = f"file:/proc/self/fd/{folder}/{quote(name)}?{how}"
+    try:
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    except sqlite3.OperationalError:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+        raise StepRefusedError(f"the folder of '{name}' was switched for another one meanwhile") from None
+    with closing(connection):
+        if not _is_open(info):
+            raise StepRefusedError(f"the folder of '{name}' was switched for another one meanwhile")
+        yield connection
 
 
 def _is_open(wanted: os.stat_result) -> bool:

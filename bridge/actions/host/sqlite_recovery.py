@@ -10,7 +10,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -18,9 +18,10 @@ from typing import IO
 from bridge.actions.base import StepContext, StepError
 from bridge.actions.host.children import BASE_ENV, run_program
 from bridge.actions.host.sizes import spell_size
-from bridge.actions.host.sqlite import problems
+from bridge.actions.host.sqlite import made_database, new_database, problems
 
 _WAYS = (".recover", ".dump")
+_PRAGMAS = frozenset({"application_id", "encoding", "foreign_keys", "page_size", "user_version", "writable_schema"})
 _NEEDED = 3
 """Times the size of the database: the statements, and the new one with its journal."""
 _LONGEST = 64 * 1024**2
@@ -52,10 +53,10 @@ def recover(damaged: Path, folder: int, name: str, context: StepContext) -> Reco
     try:
         done = None
         for way in _WAYS:
-            with _made(statements, folder) as file, _made(unfinished, folder):
+            with _made(statements, folder) as file:
                 _dump(damaged, way, file, context)
                 file.seek(0)
-                done = _filled(f"/proc/self/fd/{folder}/{unfinished}", file, context)
+                done = _filled(unfinished, folder, file, context)
             os.unlink(statements, dir_fd=folder)
             if done is not None:
                 break
@@ -94,13 +95,13 @@ def _dump(damaged: Path, way: str, file: IO[bytes], context: StepContext) -> Non
     context.output.say(f"sqlite3 {way} ended with exit code {code}")
 
 
-def _filled(path: str, statements: IO[bytes], context: StepContext) -> Recovered | None:
+def _filled(name: str, folder: int, statements: IO[bytes], context: StepContext) -> Recovered | None:
     """Run the statements in a new database; None where nothing comes of them."""
     refused = 0
-    with closing(sqlite3.connect(path, isolation_level=None)) as copy:
+    with new_database(name, folder) as copy:
         copy.set_progress_handler(lambda: context.stop.is_set() or _late(context), _STEPS_BETWEEN_LOOKS)
-        copy.set_authorizer(_only_here)
         copy.execute("PRAGMA synchronous=OFF")
+        copy.set_authorizer(_only_here)
         for statement in _statements(statements):
             context.pause(0)
             if statement.startswith("ROLLBACK"):
@@ -111,6 +112,7 @@ def _filled(path: str, statements: IO[bytes], context: StepContext) -> Recovered
                 refused += 1
         if copy.in_transaction:
             copy.execute("COMMIT")
+    with made_database(name, folder) as copy:
         names = [name for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type='table'")]
         rows = sum(_count(copy, name) for name in names)
         if not rows or problems(copy):
@@ -132,8 +134,13 @@ def _late(context: StepContext) -> bool:
     return False
 
 
-def _only_here(action: int, *_: object) -> int:
-    return sqlite3.SQLITE_DENY if action in (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH) else sqlite3.SQLITE_OK
+def _only_here(action: int, what: str | None, *_: object) -> int:
+    """Let nothing lead out of the database: no other file, no journal on the disk, no library."""
+    if action in (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH):
+        return sqlite3.SQLITE_DENY
+    if action == sqlite3.SQLITE_PRAGMA and str(what).lower() not in _PRAGMAS:
+        return sqlite3.SQLITE_DENY
+    return sqlite3.SQLITE_OK
 
 
 def _statements(file: IO[bytes]) -> Iterator[str]:
