@@ -8,6 +8,7 @@ from remedy.error_patterns.steps import Source, Wanted
 ACTIONS: Mapping[str, Callable[[Source], Iterator[Wanted]]] = {
     "service_restart": other_actions.service_restart,
     "restart_service": other_actions.service_restart,
+    "restart": other_actions.service_restart,
     "log_rotate": file_actions.log_rotate,
     "log_rotation": file_actions.log_rotate,
     "rotate_logs": file_actions.log_rotate,
@@ -34,5 +35,8 @@ ACTIONS: Mapping[str, Callable[[Source], Iterator[Wanted]]] = {
     "analyze_logs": other_actions.log_analysis,
 }
 """The daemon's word, and others that people used for it, each with what it means here."""
-ALERTS = ("alert", "alert_admin", "send_alert", "notify", "notification")
+ALERTS = (
+    *("alert", "alert_admin", "send_alert", "notify", "notify_admin", "notification", "send_notification"),
+    *("email", "send_email", "mail", "slack", "teams", "discord"),
+)
 """What tells people: no step, but a level of escalation, so that they hear of it also where nothing is fixed."""

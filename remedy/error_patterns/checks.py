@@ -15,7 +15,7 @@ from remedy.error_patterns import values
 from remedy.error_patterns.databases import PATHS, POSTGRESQL, SQLITE
 from remedy.error_patterns.names import Names
 from remedy.error_patterns.place import Place
-from remedy.error_patterns.reading import Keys
+from remedy.error_patterns.reading import Keys, plain
 
 _URL_KEYS = ("url", "endpoint", "uri")
 _DEFAULT_URL = "http://localhost:5000"
@@ -28,6 +28,7 @@ class Source:
 
     keys: Keys
     place: Place
+    project: Keys
 
     def text(self, *names: str, default: str = "") -> str:
         """Return a text."""
@@ -52,6 +53,7 @@ def http(source: Source) -> dict[str, Any] | None:
     if port := environment.get("MKS_PORT"):
         url = f"http://localhost:{port}/api/health"
     url = environment.get("MKS_HEALTHCHECK_URL") or url
+    url = url if "://" in url else f"http://{url}"
     status = source.keys.get(values.whole, "expected_status", "status_code", "status", default=_HEALTHY)
     fields: dict[str, Any] = {"kind": "http", "url": url, "status": [status]}
     if not source.keys.get(values.flag, "verify_ssl", "tls_verify", default=True):
@@ -88,8 +90,11 @@ def process(source: Source) -> dict[str, Any]:
 
 
 def sqlite(source: Source) -> dict[str, Any]:
-    """A SQLite file that opens."""
-    return {"kind": "sqlite", "path": str(source.place.path(source.text(*PATHS)))}
+    """A SQLite file that opens; where none is named, that of `project_config`."""
+    named = source.text(*PATHS) or source.project.get(values.text, "db_path", default="")
+    if not named:
+        raise ValueError("it names no file (path)")
+    return {"kind": "sqlite", "path": str(source.place.path(named))}
 
 
 def database(source: Source) -> dict[str, Any]:
@@ -153,9 +158,9 @@ KINDS: Mapping[str, Callable[[Source], dict[str, Any] | None]] = {
 """The daemons' words for a kind of check, and other spellings."""
 
 
-def check(keys: Keys, place: Place, names: Names) -> dict[str, Any] | None:
+def check(keys: Keys, project: Keys, place: Place, names: Names) -> dict[str, Any] | None:
     """Return the exporter's check for a health check; None where there can be none, which is noted."""
-    word = keys.get(values.text, "type", "kind", default="").strip().lower()
+    word = _word(keys)
     name = names.noted(keys, keys.get(values.text, "name", "id", default=word), "check")
     make = KINDS.get(word)
     if not keys.get(values.flag, "enabled", default=True):
@@ -164,14 +169,27 @@ def check(keys: Keys, place: Place, names: Names) -> dict[str, Any] | None:
     if make is None:
         keys.note(f"is left out: a health check of the type {word!r} is not known (known: {', '.join(sorted(KINDS))})")
         return None
-    made = make(Source(keys, place))
+    try:
+        made = make(Source(keys, place, project))
+    except ValueError as wrong:
+        keys.note(f"is left out: {wrong}")
+        return None
     if made is None:
         return None
     fields = {"name": name, **made}
     for key, usual in (("interval", "1m"), ("timeout", "10s")):
-        fields[key] = keys.get(values.duration, key, f"{key}_seconds", default=usual)
+        fields[key] = keys.get(values.lasting, key, f"{key}_seconds", default=usual)
     fields["critical"] = keys.get(values.flag, "critical", default=False)
     return fields if _holds(keys, fields) else None
+
+
+def _word(keys: Keys) -> str:
+    """Return what kind of check it is: what it says, or else what its name or its URL tells."""
+    word = plain(keys.get(values.text, "type", "kind", default=""))
+    if word:
+        return word
+    name = plain(keys.get(values.text, "name", "id", default=""))
+    return name if name in KINDS else "http" if keys.has(*_URL_KEYS) else ""
 
 
 def _holds(keys: Keys, fields: dict[str, Any]) -> bool:

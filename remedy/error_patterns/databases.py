@@ -1,5 +1,7 @@
 """Which databases the file knows of: those that its health checks look at, and that of `project_config`."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,5 +31,11 @@ def databases(checks: list[Keys], project: Keys, place: Place) -> Databases:
     ]
     named.append(project.get(values.text, "db_path", default=""))
     server = any(kind in POSTGRESQL for _, kind in kinds)
-    files = dict.fromkeys(place.path(name) for name in named if name)
+    files = dict.fromkeys(_placed(place, named))
     return Databases(tuple(files), server or (not files and "DATABASE_URL" in place.environment))
+
+
+def _placed(place: Place, named: list[str]) -> Iterator[Path]:
+    for name in filter(None, named):
+        with suppress(ValueError):  # the check itself says so
+            yield place.path(name)

@@ -18,7 +18,8 @@ class Names:
         """Return the name for a thing of the file; where it is another than the file's, that is noted."""
         name = self.take(given, word)
         if name != given:
-            keys.note(f"is called {name} here: {given!r} is taken, or can be no label")
+            why = f"{given!r} is taken, or can be no label" if given else "it has no name of its own"
+            keys.note(f"is called {name} here: {why}")
         return name
 
     def take(self, given: str, word: str) -> str:

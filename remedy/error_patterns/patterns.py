@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bridge.actions.base import Allow
 from bridge.policy.step_check import StepCheck
 from exporters.logs.pattern import LogPattern
 from remedy.config.problems import Problem, did_you_mean
@@ -16,7 +17,8 @@ from remedy.error_patterns.actions import ACTIONS, ALERTS
 from remedy.error_patterns.databases import Databases
 from remedy.error_patterns.names import Names
 from remedy.error_patterns.place import Place
-from remedy.error_patterns.reading import Keys
+from remedy.error_patterns.reading import Keys, plain
+from remedy.error_patterns.regexes import for_bytes
 from remedy.error_patterns.steps import Source, Wanted
 
 _QUEUE = "{{ labels.instance | host }}/{{ labels.pattern }}"
@@ -93,12 +95,8 @@ class PatternReader:
         id_ = self.names.noted(keys, given, "pattern")
         name = keys.get(values.text, "name", "title", default="") or id_
         keys.has("description")
-        pattern = {
-            "id": id_,
-            "name": name,
-            "regex": keys.get(values.text, "pattern", "regex", "regexp", default=""),
-            "severity": self._severity(keys),
-        }
+        regex = keys.get(values.regex, "pattern", "patterns", "regex", "regexp", default="")
+        pattern = {"id": id_, "name": name, "regex": regex, "severity": self._severity(keys)}
         auto_fix = keys.get(values.flag, "auto_fix", "autofix", default=False)
         actions = keys.inner("actions", "action", plain="type")
         if not keys.get(values.flag, "enabled", default=True):
@@ -109,8 +107,8 @@ class PatternReader:
         steps, told, disabled = list[Wanted](), list[Told](), list[Disabled]()
         alerts = False
         for action in actions:
-            word = action.get(values.text, "type", "action", default="").strip()
-            said = Told(word, action.get(values.text, "description", default=""))
+            given = action.get(values.text, "type", "action", default="").strip()
+            word, said = plain(given), Told(given, action.get(values.text, "description", default=""))
             alerts |= word in ALERTS
             for step in self._steps(action, word):
                 refused = self._refused(step)
@@ -126,7 +124,7 @@ class PatternReader:
     def _steps(self, action: Keys, word: str) -> Iterator[Wanted]:
         make = ACTIONS.get(word)
         if word in ALERTS:
-            action.has("channel", "channels", "severity", "message")
+            action.has("channel", "channels", "severity", "level", "message", "recipients", "to", "subject")
             return
         if make is None:
             action.note(f"is left out: an action of the type {word!r} is not known{did_you_mean(word, ACTIONS)}")
@@ -134,22 +132,27 @@ class PatternReader:
         if not action.get(values.flag, "enabled", default=True):
             action.note("is switched off (enabled)")
             return
-        yield from make(Source(action, self.place, self.databases, self.logs, self.rotate_mb))
+        try:
+            yield from make(Source(action, self.place, self.databases, self.logs, self.rotate_mb))
+        except ValueError as wrong:
+            action.note(f"is left out: {wrong}")
 
     def _severity(self, keys: Keys) -> str:
         word = keys.get(values.text, "severity", "level", default="").strip().lower()
         if word not in _SEVERITIES:
-            keys.note(f"the severity {word!r} is not known; taken is 'warning'")
+            keys.note(
+                f"the severity {word!r} is not known; taken is 'warning'" if word else "has no severity: 'warning'"
+            )
         return _SEVERITIES.get(word, "warning")
 
     def _refused(self, step: Wanted) -> Disabled | None:
-        """Ask the bridge itself whether it takes the step, as it does when it reads remediation.yml."""
-        found: list[Problem] = []
-        StepCheck(Document("", None), self.place.allow, found).step({step.action: dict(step.fields)}, ())
+        """Ask the bridge itself whether it takes the step; what would have to be named is said where that helps."""
+        found = _problems(step, self.place.allow)
         if not found:
             return None
         missing = {key: list(wanted) for key, wanted in step.needs.items() if _unnamed(self.place, key, wanted)}
-        return Disabled(step, "; ".join(dict.fromkeys(problem.message for problem in found)), missing)
+        helps = bool(missing) and len(_problems(step, _with(self.place.allow, missing))) < len(found)
+        return Disabled(step, "; ".join(dict.fromkeys(problem.message for problem in found)), missing if helps else {})
 
     def _spelled(self, word: str, refused: Disabled) -> str:
         line = f"; add to {self.place.extra}: {spell_allow(refused.needs)}" if refused.needs else ""
@@ -162,6 +165,17 @@ def spell_allow(needs: dict[str, list[Any]]) -> str:
     return f"allow: {{{inner}}}"
 
 
+def _problems(step: Wanted, allow: Allow) -> list[Problem]:
+    """Check a step as the bridge does when it reads remediation.yml."""
+    found: list[Problem] = []
+    StepCheck(Document("", None), allow, found).step({step.action: dict(step.fields)}, ())
+    return found
+
+
+def _with(allow: Allow, more: dict[str, list[Any]]) -> Allow:
+    return Allow.model_validate({**dict(allow), **{key: [*getattr(allow, key), *add] for key, add in more.items()}})
+
+
 def _unnamed(place: Place, key: str, wanted: list[Any]) -> bool:
     if key == "roots":
         return any(place.outside(Path(path)) for path in wanted)
@@ -169,6 +183,15 @@ def _unnamed(place: Place, key: str, wanted: list[Any]) -> bool:
 
 
 def _holds(keys: Keys, pattern: dict[str, Any]) -> bool:
+    """Tell whether the exporter takes a pattern, written for bytes; if not, that is noted."""
+    if not pattern["regex"]:
+        keys.note("is disabled: it has no pattern to look for")
+        return False
+    try:
+        pattern["regex"] = for_bytes(pattern["regex"])
+    except ValueError as wrong:
+        keys.note(f"is disabled: {wrong}", "pattern")
+        return False
     try:
         LogPattern.model_validate(pattern)
     except ValidationError as invalid:

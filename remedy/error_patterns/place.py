@@ -1,6 +1,7 @@
 """Where the daemon's relative paths lead, what it may touch there, and what else it took from its surroundings."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from bridge.actions.base import Allow
 from bridge.actions.host.folders import place_refusal
 
 STATE_FOLDER = ".remedy"
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,22 @@ class Place:
     """The file in which a person allows more, as messages name it."""
 
     def path(self, text: str) -> Path:
-        """Resolve a path of the file, without looking at the disk."""
-        return Path(os.path.normpath(self.base / text))
+        """Resolve a path of the file, without looking at the disk; `~` and `$NAME` stand for what they do in a shell.
+
+        Raises:
+            ValueError: a variable is not set, or there is no such home.
+        """
+        spelt = _VARIABLE.sub(self._variable, text)
+        try:
+            return Path(os.path.normpath(self.base / Path(spelt).expanduser()))
+        except RuntimeError:
+            raise ValueError(f"{text!r} begins with the home of nobody here") from None
+
+    def _variable(self, found: re.Match[str]) -> str:
+        name = found[1] or found[2]
+        if name not in self.environment:
+            raise ValueError(f"the variable {name} is not set")
+        return self.environment[name]
 
     @property
     def state(self) -> Path:
@@ -48,6 +64,15 @@ class Place:
     def own_logs(self) -> tuple[Path, ...]:
         """The files that we write ourselves."""
         return self.log_file, self.alerts_log
+
+    def is_own_log(self, path: Path) -> bool:
+        """Tell whether a path leads to a file that we write ourselves."""
+        return bool({path, path.resolve()} & {*self.own_logs, *(own.resolve() for own in self.own_logs)})
+
+    def holds_ours(self, folder: Path) -> bool:
+        """Tell whether a folder holds the configuration or our own state: emptying it would end more than an error."""
+        ours = (self.config.parent, self.config.resolve().parent, self.state)
+        return any(each.is_relative_to(way) for each in ours for way in (folder, folder.resolve()))
 
     def outside(self, path: Path) -> bool:
         """Tell whether no allowed root holds a path."""

@@ -4,14 +4,24 @@ A note is a `Problem`: file, line, key path, and a sentence. Notes refuse nothin
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from remedy.config.problems import ConfigError, KeyPath, Problem, did_you_mean, unreadable
-from remedy.config.yamlfile import Document, read_yaml
+from remedy.config.problems import ConfigError, KeyPath, Problem, did_you_mean
+from remedy.config.yamlfile import Document, parse_yaml, read_yaml
+from remedy.error_patterns.comments import without_comments
 
 Value = TypeVar("Value")
+_LARGEST = 16 * 1024 * 1024
+"""Bytes, as for any configuration."""
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def plain(word: str) -> str:
+    """Write a word as the daemons did: `Log-Rotate`, `logRotate` and `log rotate` are all `log_rotate`."""
+    return re.sub(r"[\s-]+", "_", _HUMP.sub("_", word.strip())).lower()
 
 
 class Notes:
@@ -29,10 +39,14 @@ class Notes:
 
 
 class Keys:
-    """The keys of one place in the file. The first of several spellings that stands there is read."""
+    """The keys of one place in the file, in whichever case; the first of several names that stands there is read.
+
+    A key that is `null` is as good as none.
+    """
 
     def __init__(self, document: Document, path: KeyPath, data: dict[str, Any], notes: Notes) -> None:
         self._document, self.path, self._data, self._notes = document, path, data, notes
+        self._spelt = {plain(name): name for name in reversed(data)} | {name: name for name in data}
         self._known: set[str] = set()
 
     def has(self, *names: str) -> bool:
@@ -57,8 +71,7 @@ class Keys:
             return []
         value = self._data[name]
         if isinstance(value, dict) and plain and not value.keys() & {plain, "type", "pattern"}:
-            named = [((name, key), {plain: key, **entry}) for key, entry in value.items() if isinstance(entry, dict)]
-            return [Keys(self._document, (*self.path, *at), entry, self._notes) for at, entry in named]
+            return list(self._named(name, value, plain))
         found = []
         for index, entry in enumerate(value if isinstance(value, list) else [value]):
             at = (*self.path, name, index) if isinstance(value, list) else (*self.path, name)
@@ -69,6 +82,16 @@ class Keys:
             else:
                 self._notes.add(self._document.problem(at, f"expected keys and values, got {entry!r}: it is not used"))
         return found
+
+    def _named(self, name: str, value: dict[str, Any], plain: str) -> Iterator["Keys"]:
+        for key, entry in value.items():
+            at = (*self.path, name, key)
+            if isinstance(entry, dict):
+                yield Keys(self._document, at, {plain: key, **entry}, self._notes)
+            elif isinstance(entry, str):
+                yield Keys(self._document, at, {plain: entry}, self._notes)
+            else:
+                self._notes.add(self._document.problem(at, f"expected keys and values, got {entry!r}: it is not used"))
 
     def section(self, *names: str) -> "Keys":
         """Return the keys below a key; none where it does not stand there."""
@@ -91,13 +114,15 @@ class Keys:
 
     def unused(self) -> None:
         """Note the keys that nobody has asked for."""
+        asked = {self._spelt.get(name) for name in self._known}
         for name in self._data:
-            if name not in self._known and not name.startswith(("_", "$", "//", "comment")):
+            if name not in asked and not name.startswith(("_", "$", "//", "comment")):
                 self.note(f"the key is not known, and not used{did_you_mean(name, self._known)}", name)
 
     def _spelling(self, names: tuple[str, ...]) -> str | None:
         self._known.update(names)
-        return next((name for name in names if name in self._data), None)
+        spelt = (self._spelt[name] for name in names if name in self._spelt)
+        return next((name for name in spelt if self._data[name] is not None), None)
 
 
 def read_file(file: Path, notes: Notes) -> Keys:
@@ -107,7 +132,7 @@ def read_file(file: Path, notes: Notes) -> Keys:
         ConfigError: it cannot be read, is no JSON, or holds no keys.
     """
     try:
-        document = read_yaml(file)
+        document = _read(file)
     except ConfigError as wrong:
         document = _as_json(file, wrong)
         for problem in wrong.problems:
@@ -117,11 +142,26 @@ def read_file(file: Path, notes: Notes) -> Keys:
     return Keys(document, (), document.data, notes)
 
 
+def _read(file: Path) -> Document:
+    """Read YAML, of which JSON is a part, without the comments that belong to neither."""
+    text = _text(file)
+    bare = "" if text is None else without_comments(text)
+    return read_yaml(file) if bare == (text or "") else parse_yaml(bare, str(file))
+
+
 def _as_json(file: Path, wrong: ConfigError) -> Document:
     """Read what only JSON's own reader takes, such as a key that stands twice: there the last one holds."""
     try:
-        return Document(str(file), json.loads(file.read_text(encoding="utf-8-sig")))
-    except OSError as error:
-        raise unreadable(file, error) from None
+        return Document(str(file), json.loads(without_comments(_text(file) or "")))
     except (ValueError, RecursionError):
         raise wrong from None
+
+
+def _text(file: Path) -> str | None:
+    """Return what stands in a file; None where that is no text, or too much: reading it as YAML says so."""
+    try:
+        if not file.is_file() or file.stat().st_size > _LARGEST:
+            return None
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -1,6 +1,6 @@
 """What stands for an action of the file: steps, and what an allow-list must name for them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,28 @@ class Source:
 
     def paths(self, *names: str, default: tuple[str, ...] = ()) -> list[Path]:
         """Return the paths of a key; those that no allowed root holds are noted and left out if others are left."""
-        found = [self.place.path(text) for text in self.keys.get(values.texts, *names, default=list(default))]
+        found = list(self._placed(self.keys.get(values.texts, *names, default=list(default))))
         within = [path for path in found if not self.place.outside(path)]
         for path in found if within else []:
             if path not in within:
                 self.note_outside(path)
         return list(dict.fromkeys(within or found))
+
+    def _placed(self, texts: list[str]) -> Iterator[Path]:
+        for text in texts:
+            try:
+                yield self.place.path(text)
+            except ValueError as wrong:
+                self.keys.note(f"{text!r} is left out: {wrong}")
+
+    def emptied(self, paths: list[Path]) -> list[Path]:
+        """Return the folders that may be emptied; one that holds the configuration or our state is noted."""
+        for path in paths:
+            if self.place.holds_ours(path):
+                self.keys.note(
+                    f"{path} is left out: it holds {self.place.config.name} or our own state, not only rubbish"
+                )
+        return [path for path in paths if not self.place.holds_ours(path)]
 
     def note_outside(self, path: Path) -> None:
         """Say that a path is left out, and what would let it in."""

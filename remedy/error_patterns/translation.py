@@ -28,6 +28,7 @@ from remedy.error_patterns.sources import log_files, log_sources
 LOG = "log"
 """The notifier that is always there: our own log."""
 _LAST_LOOK = timedelta(seconds=5)
+_MOST_RETRIES = 100
 HEALTH = "health-checks"
 """The remediation that tells people of failing health checks; the daemon never fixed any."""
 
@@ -92,13 +93,13 @@ def translate(where: Where) -> Translation:
     entries = keys.inner("error_patterns", "patterns", "errors", plain="id")
     patterns = tuple(found for entry in entries if (found := reader.read(entry)) is not None)
     names = Names()
-    made = [each for entry in checks if (each := check(entry, place, names)) is not None]
+    made = [each for entry in checks if (each := check(entry, project, place, names)) is not None]
     for entry in (*entries, *checks):
         entry.unused()
     exporter = {
         "state": str(place.state / "exporter.db"),
         "checks": made,
-        "log_sources": log_sources(files),
+        "log_sources": log_sources(files, place),
         "log_patterns": {"use": [], "add": [pattern.pattern for pattern in patterns]},
     }
     remediation = _remediation(place, config, patterns, [each["name"] for each in made], given)
@@ -146,7 +147,10 @@ def _remediation(
 ) -> dict[str, Any]:
     """Return what remediation.yml holds: what a person wrote there comes first and holds."""
     tellers = _tellers(place, config)
-    retries = min(max(config.get(values.whole, "max_retries", default=3), 0), 100)
+    asked = config.get(values.whole, "max_retries", default=3)
+    retries = min(max(asked, 0), _MOST_RETRIES)
+    if retries != asked:
+        config.note(f"{asked} is not from 0 to {_MOST_RETRIES}; taken is {retries}", "max_retries")
     defaults = {
         "cooldown": config.get(values.duration, "cooldown_period", "cooldown", "cooldown_seconds", default="5m"),
         "max_retries": retries,
@@ -179,7 +183,7 @@ def _remediation(
 
 def _tellers(place: Place, config: Keys) -> list[str]:
     """Return the notifiers that the file's channels stand for: those that remediation.yml names, and the log."""
-    channels = config.get(values.texts, "notification_channels", "channels", default=[LOG])
+    channels = config.get(values.names, "notification_channels", "channels", default=[LOG])
     if not config.get(values.flag, "enable_notifications", "notifications", default=True):
         return [LOG]
     for channel in channels:

@@ -62,9 +62,23 @@ def duration(value: Any) -> str:
     if seconds < 0:
         raise ValueError(f"{value!r} is negative")
     try:
-        return format_duration(timedelta(seconds=seconds))
+        spelt = format_duration(timedelta(seconds=seconds))
     except OverflowError:
         raise ValueError(f"{value!r} is too long") from None
+    parse_duration(spelt)
+    return spelt
+
+
+def lasting(value: Any) -> str:
+    """Read a duration that is not zero.
+
+    Raises:
+        ValueError: it is none, or is.
+    """
+    spelt = duration(value)
+    if not parse_duration(spelt):
+        raise ValueError(f"{value!r} is no time at all")
+    return spelt
 
 
 def texts(value: Any) -> list[str]:
@@ -77,6 +91,31 @@ def texts(value: Any) -> list[str]:
     if any(not isinstance(entry, str | int | float) or isinstance(entry, bool) for entry in entries):
         raise ValueError("expected a list of texts")
     return [str(entry) for entry in entries if str(entry).strip()]
+
+
+def names(value: Any) -> list[str]:
+    """Read a list of names, also where they stand in one text with commas, or as the keys of what belongs to each.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    if isinstance(value, dict):
+        return [name for name, keys in value.items() if keys is not False and _switched_on(keys)]
+    found = value.split(",") if isinstance(value, str) else value
+    return [name.strip() for name in texts(found) if name.strip()]
+
+
+def _switched_on(keys: Any) -> bool:
+    return not isinstance(keys, dict) or keys.get("enabled", True) is not False
+
+
+def regex(value: Any) -> str:
+    """Read a regex; of several in a list, one must be found.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    return "|".join(f"(?:{each})" for each in texts(value)) if isinstance(value, list) else text(value)
 
 
 def text(value: Any) -> str:
