@@ -5,7 +5,7 @@ The ledger, its one writer and the metrics live in one process: do not raise `wo
 
 bind = ["127.0.0.1:9095"]
 workers = 1
-worker_class = "gthread"
+worker_class = "remedy.web.patience.PatientWorker"
 threads = 16
 timeout = 60
 graceful_timeout = 30

@@ -22,6 +22,7 @@ from gunicorn.errors import AppImportError
 from remedy.config.extras import MissingExtra
 from remedy.config.problems import ConfigError
 from remedy.web.notify import Systemd
+from remedy.web.patience import PatientWorker
 from remedy.web.tls import ServerTls
 from remedy.web.webconfig import TlsServerConfig
 
@@ -64,7 +65,7 @@ class Listen:
             "bind": list(self.bind),
             "umask": 0o117,  # of the local sockets only
             "workers": 1,
-            "worker_class": "gthread",
+            "worker_class": PatientWorker,
             "threads": self.threads,
             "graceful_timeout": self.grace_seconds,
             "timeout": 60,

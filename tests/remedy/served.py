@@ -2,11 +2,13 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 
 from flask import Flask, Response, request
 
 from remedy.config.problems import ConfigError, Problem
+from remedy.web.patience import PatientWorker
 from remedy.web.peer import Peer
 from remedy.web.serve import Listen, serve
 from remedy.web.webconfig import read_web_config
@@ -21,12 +23,19 @@ class Sample:
         self.reloads = 0
         self.wsgi = Flask(__name__)
         self.wsgi.add_url_rule("/", view_func=self.answer)
+        self.wsgi.add_url_rule("/slow", view_func=self.answer_late, methods=["POST"])
 
     def answer(self) -> Response:
         """Say how the request came, what it showed, and what a child of the process would inherit."""
         peer = Peer.of(request.environ)
         inherited = os.environ.get("NOTIFY_SOCKET", "nothing")
         return Response(f"{peer.reach} {peer.certificate} {self.reloads} {inherited}")
+
+    def answer_late(self) -> Response:
+        """Say how much came, after longer than a sender may take."""
+        size = len(request.get_data())
+        time.sleep(2)
+        return Response(f"{size} bytes")
 
     def start(self) -> None:
         print("started", flush=True)
@@ -41,5 +50,7 @@ class Sample:
 
 if __name__ == "__main__":
     bind, config = sys.argv[1:]
+    if "SAMPLE_IS_IMPATIENT" in os.environ:
+        PatientWorker.head_seconds = PatientWorker.body_seconds = 0.3
     tls = read_web_config(Path(config)).tls_server_config if config else None
     serve(Sample, Listen(tuple(bind.split(",")), threads=2, tls=tls))

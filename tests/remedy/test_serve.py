@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,3 +171,40 @@ def serial(served: Served, certificates: Certificates) -> object:
         context.wrap_socket(plain, server_hostname="localhost") as wrapped,
     ):
         return wrapped.getpeercert()["serialNumber"]
+
+
+SLOW = {
+    "nothing": b"",
+    "half a head": b"POST /slow HTTP/1.1\r\nHost: x\r\n",
+    "half a body": b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhello",
+    "half a chunk": b"POST /slow HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe",
+}
+
+
+@pytest.mark.parametrize("beginning", SLOW.values(), ids=SLOW)
+def test_who_sends_half_a_request_keeps_nobody_out(start: Start, beginning: bytes) -> None:
+    served = start(SAMPLE_IS_IMPATIENT="1")
+    served.told("READY=1")
+    with ExitStack() as open_:
+        for _ in range(3):  # of two threads
+            slow = open_.enter_context(socket.create_connection(("127.0.0.1", served.port), timeout=10))
+            slow.sendall(beginning)
+        plain = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+        assert get(plain) == "loopback None 0 nothing"
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_an_answer_may_take_longer_than_a_request(
+    start: Start, web_config: Path, certificates: Certificates, *, tls: bool
+) -> None:
+    served = start(web_config if tls else None, SAMPLE_IS_IMPATIENT="1")
+    served.told("READY=1")
+    context = ssl.create_default_context(cafile=str(certificates.ca))
+    asked = (
+        http.client.HTTPSConnection("localhost", served.port, timeout=20, context=context)
+        if tls
+        else http.client.HTTPConnection("localhost", served.port, timeout=20)
+    )
+    asked.request("POST", "/slow", b"x" * 100_000)
+    assert asked.getresponse().read() == b"100000 bytes"
+    asked.close()

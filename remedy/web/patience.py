@@ -1,0 +1,51 @@
+"""gunicorn's worker with threads, but whoever is slow to send a request holds a thread for a few seconds at most.
+
+gunicorn waits without end for the rest of a head or a body: as many half requests as there are threads, and nobody else
+would be answered. What takes too long is cut off as if its sender had gone; answers are not, however long they take.
+"""
+
+import socket
+import time
+from contextlib import suppress
+from typing import Any, ClassVar
+
+from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker
+
+_FIRST_SECONDS = 0.1
+"""A thread waits so long for the first byte; after that the connection waits without one."""
+
+
+class PatientWorker(ThreadWorker):  # type: ignore[misc]
+    """Knows until when each request that is under way must have come."""
+
+    head_seconds: ClassVar[float] = 5.0
+    body_seconds: ClassVar[float] = 10.0
+    """In which a request's head, and then its body, must have come."""
+
+    def __init__(self, *args: Any, **keys: Any) -> None:
+        super().__init__(*args, **keys)
+        self._until: dict[TConn, float] = {}
+
+    def handle(self, conn: TConn) -> Any:
+        """Read a request and answer it, in a thread."""
+        if not conn.initialized and not conn.wait_for_data(_FIRST_SECONDS):
+            return _DEFER
+        self._until[conn] = time.monotonic() + self.head_seconds
+        try:
+            return super().handle(conn)
+        finally:
+            del self._until[conn]
+
+    def handle_request(self, req: Any, conn: TConn) -> Any:
+        """Answer a request whose head has come."""
+        self._until[conn] = time.monotonic() + self.body_seconds
+        return super().handle_request(req, conn)
+
+    def murder_pending(self) -> None:
+        """Called once a second or more often: cut off what has not come in time."""
+        super().murder_pending()
+        now = time.monotonic()
+        for conn, until in list(self._until.items()):
+            if until < now:
+                with suppress(OSError):
+                    socket.socket.shutdown(conn.sock, socket.SHUT_RD)  # TLS, where there is any, goes on
