@@ -15,7 +15,8 @@ from exporters.exposition import exposition
 from exporters.health import Overall, document, overall
 from exporters.logs.redaction import shown
 from exporters.metrics import check_families
-from exporters.schedule import StillHangingError, UnknownCheckError
+from exporters.probing import NotProbedError
+from exporters.schedule import UnknownCheckError
 from remedy.config.problems import ConfigError
 
 _SCRAPE_TIMEOUT = 10.0
@@ -84,8 +85,8 @@ def _probe(exporter: Exporter, name: str) -> Response:
         standing, run = exporter.probe(name, _patience())
     except UnknownCheckError:
         return _text(f"there is no check '{name}': /probe?check=NAME\n", 404)
-    except StillHangingError:
-        return _text(f"the last run of '{name}' is still hanging\n", 503)
+    except NotProbedError as why:
+        return _text(f"{why}\n", 503)
     registry = CollectorRegistry()
     registry.register(_Once(check_families([standing.after(run)])))
     return _exposition(registry)

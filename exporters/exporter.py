@@ -21,7 +21,8 @@ from exporters.logs.engines import make_engine
 from exporters.logs.follower import Follower
 from exporters.logs.store import Store
 from exporters.metrics import CheckMetrics
-from exporters.schedule import Run, Schedule, Standing
+from exporters.run import Run
+from exporters.schedule import Schedule, Standing
 from remedy.config.problems import ConfigError, Problem
 
 
@@ -60,6 +61,10 @@ class Exporter:
         self._schedule.stop()
         if self._follower:
             self._follower.stop()
+
+    def end_soon(self) -> None:
+        """Let those go who wait for a probe: the end has begun. May be called in a signal's handler."""
+        self._schedule.end_probes()
 
     def standings(self) -> Mapping[str, Standing]:
         """Return how every check stands, by name."""

@@ -13,23 +13,13 @@ from zlib import crc32
 
 from exporters.checks.base import Check, CheckContext, CheckResult, Status
 from exporters.clock import Clock
+from exporters.probing import NotProbedError, Probes
+from exporters.run import GRACE_SECONDS, Run, gave_up, look
 
 RETRY_SECONDS = 15.0
-_GRACE = 0.5
-"""Seconds after its timeout in which a check may still say by itself what it waited for."""
 _STARTING = 32
 """Runs at the same time that are younger than a second; what takes longer waits for something, and takes no place."""
 _YOUNG_SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class Run:
-    """One finished run of a check."""
-
-    started_at: float
-    """Unix time. A fix is proven only by a run that began after it."""
-    seconds: float
-    result: CheckResult
 
 
 @dataclass(frozen=True)
@@ -52,10 +42,6 @@ class UnknownCheckError(Exception):
     """There is no check of this name."""
 
 
-class StillHangingError(Exception):
-    """The run before has not ended yet, long after its timeout."""
-
-
 @dataclass
 class _Task:
     """A check and the run of it that is under way, if any."""
@@ -76,7 +62,7 @@ class _Task:
 
     @property
     def gives_up_at(self) -> float:
-        return self.began + self.check.timeout.total_seconds() + _GRACE
+        return self.began + self.check.timeout.total_seconds() + GRACE_SECONDS
 
 
 class Schedule:
@@ -90,6 +76,7 @@ class Schedule:
             old = (before or {}).get(check.name)
             self._tasks[check.name] = _Task(old if old and old.check == check else Standing(check))
         self._running: dict[str, _Task] = {}
+        self._probes = Probes(clock)
         self._numbers = itertools.count(1)
         self._due: list[tuple[float, int, str]] = []
         self._changed = threading.Condition()
@@ -105,6 +92,7 @@ class Schedule:
 
     def stop(self) -> None:
         """End; runs under way are left to themselves, since one may hang."""
+        self._probes.end()
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -140,23 +128,20 @@ class Schedule:
 
         Raises:
             UnknownCheckError: there is none of this name.
-            StillHangingError: its last run has not come back: one more would only hang as well.
+            NotProbedError: its last run has not come back; or too many ask.
         """
         with self._changed:
             task = self._tasks.get(name)
             if task is None:
                 raise UnknownCheckError(name)
             if task.hanging:
-                raise StillHangingError(name)
-        seconds = min(timeout, task.check.timeout.total_seconds())
-        started_at, began = self._clock.time(), self._clock.monotonic()
-        came: list[CheckResult] = []
-        context = CheckContext(began + seconds, dict(task.memory))
-        thread = threading.Thread(target=lambda: came.append(_look(task.check, context)), name=name, daemon=True)
-        thread.start()
-        thread.join(seconds + _GRACE)
-        result = came[0] if came else _gave_up(seconds)
-        return Run(started_at, self._clock.monotonic() - began, result)
+                raise NotProbedError.hanging(name)
+            memory = dict(task.memory)
+        return self._probes.run(task.check, memory, timeout)
+
+    def end_probes(self) -> None:
+        """Let those go who wait for a probe; may be called in a signal's handler."""
+        self._probes.end()
 
     def _plan(self, name: str, task: _Task, due: float) -> None:
         task.due = due
@@ -177,7 +162,7 @@ class Schedule:
             if now >= task.gives_up_at:
                 del self._running[name]
                 task.number, task.hanging = None, True
-                run = Run(task.started_at, now - task.began, _gave_up(task.check.timeout.total_seconds()))
+                run = Run(task.started_at, now - task.began, gave_up(task.check.timeout.total_seconds()))
                 self._record(name, task, run)
 
     def _begin(self, now: float) -> float:
@@ -204,7 +189,7 @@ class Schedule:
         context = CheckContext(task.began + task.check.timeout.total_seconds(), task.memory)
 
         def work() -> None:
-            result = _look(task.check, context)
+            result = look(task.check, context)
             self._came_back(name, task, number, result)
 
         threading.Thread(target=work, name=f"check {name}", daemon=True).start()
@@ -229,14 +214,3 @@ class Schedule:
         if is_first and len(self._tasks) > _STARTING:  # else all would come together for ever
             pause *= 0.25 + 0.75 * crc32(name.encode()) / 2**32
         self._plan(name, task, self._clock.monotonic() - run.seconds + pause)
-
-
-def _look(check: Check, context: CheckContext) -> CheckResult:
-    try:
-        return check.run(context)
-    except Exception as error:  # noqa: BLE001 - whatever a check raises is what it found
-        return CheckResult(Status.UNKNOWN, str(error) or type(error).__name__)
-
-
-def _gave_up(seconds: float) -> CheckResult:
-    return CheckResult(Status.UNKNOWN, f"did not end within {seconds:g} s")

@@ -1,9 +1,11 @@
 """The exporter as a service: what `remedy.web.serve` starts, reloads and stops."""
 
 import resource
+import signal
 import socket
 import time
 from pathlib import Path
+from types import FrameType
 
 import click
 from flask import Flask
@@ -39,7 +41,19 @@ class ExporterService:
         """Begin to check and to follow; every log that is followed is held open."""
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        self._watch_for_the_end()
         self.exporter.start()
+
+    def _watch_for_the_end(self) -> None:
+        """Hear of SIGTERM at once: the server stops us only when every request is answered, those for probes too."""
+        servers = signal.getsignal(signal.SIGTERM)
+
+        def on_term(number: int, frame: FrameType | None) -> None:
+            self.exporter.end_soon()
+            if callable(servers):
+                servers(number, frame)
+
+        signal.signal(signal.SIGTERM, on_term)
 
     def reload(self) -> None:
         """Read the configuration anew; a wrong one keeps the old one and says so."""

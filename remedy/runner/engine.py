@@ -14,7 +14,7 @@ from exporters.config import ExporterConfig
 from exporters.exporter import Exporter
 from exporters.health import Overall, overall
 from exporters.logs.redaction import shown
-from exporters.schedule import StillHangingError
+from exporters.probing import NotProbedError
 from remedy.runner.rules import CERTAIN
 from remedy.runner.takeover import ended_meanwhile
 from remedy.runner.watch import Watch
@@ -106,8 +106,8 @@ class Engine:
     def _fails(self, name: str) -> str | None:
         try:
             standing, run = self.exporter.probe(name, _CHECK_SECONDS)
-        except StillHangingError:
-            return f"{name}: its last run is still hanging"
+        except NotProbedError as why:
+            return f"{name}: {why}"
         return f"{name}: {run.result.message}" if standing.after(run).failures else None
 
     def stop(self) -> None:

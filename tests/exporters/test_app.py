@@ -2,11 +2,14 @@
 
 import http.server
 import json
+import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -111,6 +114,22 @@ def test_pages(tmp_path: Path, site: Site) -> None:
         began = time.monotonic()
         exporter.get("/metrics").raise_for_status()
         assert time.monotonic() - began < 5, "a scrape waits for no check"
+
+
+def test_the_end_waits_for_no_probe(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
+        port = listener.getsockname()[1]
+        web = {"name": "web", "kind": "http", "url": f"http://127.0.0.1:{port}/", "interval": "1h", "timeout": "60s"}
+        exporter = RunningExporter(tmp_path, {"checks": [web]})
+        exporter.start()
+        its_own, _ = listener.accept()
+        patient = {"X-Prometheus-Scrape-Timeout-Seconds": "60"}
+        asked = pool.submit(requests.get, f"{exporter.url}/probe?check=web", headers=patient, timeout=60)
+        probe, _ = listener.accept()
+        exporter.stop(signal.SIGTERM)  # raises after 20 s
+        assert 'healthcheck_success{check="web",critical="false",kind="http"} 0.0' in asked.result().text
+        its_own.close()
+        probe.close()
 
 
 def test_reload(tmp_path: Path, site: Site) -> None:

@@ -8,7 +8,9 @@ from datetime import timedelta
 import pytest
 
 from exporters.checks.base import Check, CheckContext, CheckResult, Status, healthy, unhealthy
-from exporters.schedule import RETRY_SECONDS, Run, Schedule, Standing, StillHangingError, UnknownCheckError
+from exporters.probing import NotProbedError
+from exporters.run import Run
+from exporters.schedule import RETRY_SECONDS, Schedule, Standing, UnknownCheckError
 
 
 class Scripted(Check):
@@ -96,7 +98,7 @@ def test_hanging_checks_delay_nobody(running: Callable[..., Schedule], release: 
 def test_a_check_that_hung_runs_again_when_it_comes_back(running: Callable[..., Schedule], release: Release) -> None:
     schedule = running(check("hangs", hangs(release)))
     wait_for(lambda: schedule.standings()["hangs"].failures >= 2)
-    with pytest.raises(StillHangingError):
+    with pytest.raises(NotProbedError, match="still hanging"):
         schedule.probe("hangs", 1)
     release.set()
     wait_for(lambda: schedule.standings()["hangs"].failures == 0)
@@ -205,3 +207,46 @@ def test_a_probe_gives_up_when_the_asker_would(running: Callable[..., Schedule],
     began = time.monotonic()
     assert schedule.probe("hangs", 0.1).result.status is Status.UNKNOWN
     assert time.monotonic() - began < 10
+
+
+def test_a_probe_that_hangs_is_not_run_again_as_long_as_it_does(
+    running: Callable[..., Schedule], release: Release
+) -> None:
+    schedule = running(check("hangs", hangs(release), interval=60, timeout=60))
+    schedule.probe("hangs", 0.1)
+    with pytest.raises(NotProbedError, match="still hanging"):
+        schedule.probe("hangs", 0.1)
+    release.set()
+    wait_for(lambda: _status(schedule, "hangs") is Status.HEALTHY)
+
+
+def test_probes_leave_room_and_end_with_the_rest(running: Callable[..., Schedule], release: Release) -> None:
+    names = [f"hangs{number}" for number in range(20)]
+    schedule = running(*(check(name, hangs(release), interval=60, timeout=60) for name in names))
+    ended: list[Status | str] = []
+    refused = threading.Semaphore(0)
+
+    def ask(name: str) -> None:
+        try:
+            ended.append(schedule.probe(name, 30).result.status)
+        except NotProbedError:
+            ended.append("no room")
+            refused.release()
+
+    askers = [threading.Thread(target=ask, args=[name]) for name in names]
+    for asker in askers:
+        asker.start()
+    for _ in range(12):
+        assert refused.acquire(timeout=10)
+    assert ended == ["no room"] * 12
+    schedule.end_probes()
+    for asker in askers:
+        asker.join(10)
+    assert ended[12:] == [Status.UNKNOWN] * 8
+
+
+def _status(schedule: Schedule, name: str) -> Status | None:
+    try:
+        return schedule.probe(name, 1).result.status
+    except NotProbedError:
+        return None
