@@ -67,8 +67,13 @@ def access_of(config: ExporterConfig, names: Iterable[str]) -> Access:
     Raises:
         ConfigError: one of them cannot be used.
     """
-    web, token = web_config_of(config), config.web.bearer_token_file
-    if token is not None and (problems := token_problems(token)):
+    token = config.web.bearer_token_file
+    problems = token_problems(token) if token is not None else []
+    try:
+        web = web_config_of(config)
+    except ConfigError as wrong:
+        problems = [*wrong.problems, *problems]
+    if problems:
         raise ConfigError(problems)
     authenticator = Authenticator(
         [TokenFile(token, Role.READER)] if token else [],

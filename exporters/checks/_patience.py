@@ -24,7 +24,7 @@ def in_time(context: CheckContext, work: Callable[[], T]) -> T:
     """
     before: threading.Thread | None = context.memory.get(_LEFT_BEHIND)
     if before is not None and before.is_alive():
-        raise CheckError("an earlier run still waits, most likely for a name to be resolved")
+        raise CheckError("an earlier run still waits for an answer, or for a name to be resolved")
     outcome: Future[T] = Future()
     thread = threading.Thread(target=_settle, args=(outcome, work), name="in time", daemon=True)
     thread.start()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -43,6 +44,8 @@ class Site(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Page)
         self.asked: list[dict[str, str]] = []
         self.limited = False
+        self.busy = 0
+        """Further successful workflow runs of the last minute."""
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
@@ -87,7 +90,9 @@ class Page(http.server.BaseHTTPRequestHandler):
             {"name": name, "run_number": 1, "head_branch": "main", "conclusion": CONCLUSIONS[name], "created_at": at}
             for name, at in ago.items()
         ]
-        self.wfile.write(json.dumps({"workflow_runs": runs}).encode())
+        runs = [runs[2]] * self.server.busy + runs  # the newest first
+        page = int(parse_qs(urlsplit(self.path).query).get("page", ["1"])[0])
+        self.wfile.write(json.dumps({"workflow_runs": runs[100 * (page - 1) : 100 * page]}).encode())
 
     def log_message(self, *_args: object) -> None:
         pass
@@ -261,6 +266,9 @@ def test_github_actions(site: Site, tmp_path: Path) -> None:
     again = look("github_actions", memory, **keys)
     assert (again.value, site.asked[1]["If-None-Match"]) == (2, '"1"')
     assert look("github_actions", {}, **keys, workflows=["docs"]).status is HEALTHY
+    site.busy = 230
+    assert look("github_actions", {}, **keys).value == 2, "those that failed are on the third page"
+    assert [request.get("If-None-Match") for request in site.asked[-3:]] == [None] * 3
     site.limited = True
     limited: dict[str, Any] = {}
     assert look("github_actions", limited, **keys).status is UNKNOWN
