@@ -6,12 +6,15 @@ list. Unknown fields are accepted, newer releases add some.
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Annotated, Any, Literal, TypeGuard
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+
+from bridge.decision.shallow import without_depths
 
 MAX_LABELS = 128
 MAX_LABEL_BYTES = 64 * 1024
@@ -148,10 +151,7 @@ def parse_notification(body: bytes) -> Notification:
     Raises:
         NotAPayloadError: it is no version-4 notification at all.
     """
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise NotAPayloadError(f"the body is not JSON: {error}") from None
+    data = _json(body)
     if not isinstance(data, dict):
         raise NotAPayloadError(f"the body is a JSON {type(data).__name__}, not an object")
     try:
@@ -169,6 +169,20 @@ def parse_notification(body: bytes) -> Notification:
             notification.malformed.append(Malformed.of(raw, invalid))
     _tell_apart(notification.alerts)
     return notification
+
+
+def _json(body: bytes) -> Any:
+    """Read a body; where Python's reader gives up, without what it gave up on.
+
+    Raises:
+        NotAPayloadError: it is no JSON.
+    """
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        with suppress(ValueError, RecursionError):
+            return json.loads(without_depths(body))
+        raise NotAPayloadError(f"the body is not JSON: {error}") from None
 
 
 def _alert(raw: Any) -> Alert:

@@ -1,12 +1,34 @@
-"""The JSON body of a request, checked against a model; a wrong one is a 400 that says which key, and why."""
+"""The body of a request, as a whole or not at all, and checked against a model; a wrong one says where, and why."""
 
 from typing import TypeVar
 
 from flask import request
 from pydantic import BaseModel, ValidationError
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 
 Body = TypeVar("Body", bound=BaseModel)
+
+
+def read_whole() -> bytes:
+    """Return the body of the request at hand.
+
+    Raises:
+        BadRequest: it broke off, or was not sent as HTTP wants it.
+        RequestEntityTooLarge: it is longer than any may be.
+    """
+    size, limit = request.content_length, request.max_content_length
+    try:
+        body = request.get_data()
+        more = size is None and len(body) == limit and request.environ["wsgi.input"].read(1)
+    except HTTPException:
+        raise
+    except Exception as error:  # noqa: BLE001 - each server has its own ones for wrong chunks
+        raise BadRequest(f"the body cannot be read: {type(error).__name__}") from None
+    if more:
+        raise RequestEntityTooLarge
+    if size is not None and len(body) < size:
+        raise BadRequest(f"the body broke off after {len(body)} of {size} bytes")
+    return body
 
 
 def read_body(model: type[Body]) -> Body:
@@ -14,8 +36,12 @@ def read_body(model: type[Body]) -> Body:
 
     Raises:
         BadRequest: it is not what the model wants.
+        RequestEntityTooLarge: it is longer than any may be.
     """
-    data = request.get_json(silent=True) if request.data else {}
+    try:
+        data = request.get_json(silent=True) if read_whole() else {}
+    except RecursionError:
+        data = None
     if not isinstance(data, dict):
         raise BadRequest("the body is a JSON object, sent as application/json")
     try:

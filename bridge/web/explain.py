@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 from werkzeug.exceptions import BadRequest
 
 from bridge.core import Bridge
 from bridge.decision.payload import NotAPayloadError, parse_notification
 from bridge.ledger import episodes, pages
+from bridge.web.body import read_whole
 
 
 def explain_blueprint(bridge: Bridge) -> Blueprint:
@@ -17,8 +18,9 @@ def explain_blueprint(bridge: Bridge) -> Blueprint:
 
     @routes.post("/explain")
     def explain() -> Response:
+        body = read_whole()
         try:
-            notification = parse_notification(request.data) if request.data else None
+            notification = parse_notification(body) if body else None
         except NotAPayloadError as error:
             raise BadRequest(str(error)) from None
         found = bridge.explain(notification)

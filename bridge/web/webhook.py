@@ -7,6 +7,7 @@ from bridge.core import Bridge, NotReadyError
 from bridge.decision.payload import NotAPayloadError, parse_notification
 from bridge.ledger.store import LedgerError
 from bridge.metrics import Answered
+from bridge.web.body import read_whole
 
 _RESULTS = {
     400: Answered.MALFORMED,
@@ -37,7 +38,7 @@ def _take(bridge: Bridge) -> dict[str, int]:
     if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):
         raise UnsupportedMediaType("a notification is application/json")
     try:
-        return bridge.receive(parse_notification(request.get_data(cache=False))).answer()
+        return bridge.receive(parse_notification(read_whole())).answer()
     except NotAPayloadError as error:
         raise BadRequest(f"this is no version-4 notification of Alertmanager: {error}") from None
     except (NotReadyError, LedgerError) as error:

@@ -127,6 +127,25 @@ def test_what_is_made_to_break_readers(bridge: Served, body: bytes) -> None:
     send(bridge, body)
 
 
+MAD = {
+    "lists in lists": "[" * 5000 + "]" * 5000,
+    "objects in objects": '{"labels":' * 5000 + "{}" + "}" * 5000,
+    "brackets in a text": '{"a": ["]}", ' + "[" * 5000 + "]" * 5000 + "]}",
+    "a number without end": "9" * 5000,
+    "a fraction without end": f"-{'9' * 5000}.{'9' * 5000}e10",
+}
+
+
+@pytest.mark.parametrize("mad", MAD.values(), ids=MAD)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_mad_alert_takes_no_sound_one_along(bridge: Served, numbers: Iterator[int], mad: str, *, first: bool) -> None:
+    labels = {"alertname": "Off", "instance": f"sound-{next(numbers)}", "text": '[{"\\"', "number": "1" * 400}
+    alerts = [mad, json.dumps(alert(labels))]
+    body = '{"version": "4", "alerts": [' + ", ".join(alerts if first else alerts[::-1]) + "]}"
+    assert send(bridge, body.encode()) == (200, {"accepted": 1, "duplicates": 0, "malformed": 1, "resolved": 0})
+    assert bridge.get("/api/v1/episodes?limit=1")["episodes"][0]["labels"] == labels
+
+
 OLDER_AND_NEWER = {
     "0.22": {},
     "0.28": {"truncatedAlerts": 0, "routeID": "{}"},

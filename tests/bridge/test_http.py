@@ -282,6 +282,15 @@ def test_a_wrong_pause_is_refused_in_words(calm: Served, body: Any, status: int,
     assert calm.metric("remediation_paused") == 0
 
 
+@pytest.mark.parametrize("what", ["PUT pause", "POST breaker/reset", "POST explain", "POST remediations/auto/run"])
+def test_a_body_nested_without_end_is_refused(calm: Served, what: str) -> None:
+    method, path = what.split()
+    body = "[" * 100_000 + "]" * 100_000
+    assert (
+        calm.ask(method, f"/api/v1/{path}", "operator", data=body, content_type="application/json").status_code == 400
+    )
+
+
 def test_the_breaker_opens_stays_open_and_is_reset_by_a_person(bridge: Served) -> None:
     bridge.notify(*(down(number) for number in range(4)))
     held = bridge.wait_for("/api/v1/decisions", "decisions", 2, decision="breaker_open")

@@ -185,7 +185,6 @@ NOT_PAYLOADS = {
     "empty": (b"", "the body is not JSON"),
     "text": (b"alert!", "the body is not JSON"),
     "not unicode": (b'{"version": "4", "alerts": ["\xff"]}', "the body is not JSON"),
-    "a huge number": (b'{"version": "4", "alerts": [' + b"9" * 5000 + b"]}", "the body is not JSON"),
     "nested without end": (b"[" * 1_000_000, "the body is not JSON"),
     "a list": (b"[]", "the body is a JSON list, not an object"),
     "null": (b"null", "the body is a JSON NoneType, not an object"),

@@ -105,6 +105,47 @@ def test_too_much_is_refused_before_it_is_read(running: Process) -> None:
     connection.close()
 
 
+def chunked(running: Process, body: bytes) -> tuple[int, str]:
+    """Send a body in chunks, as it is given."""
+    with socket.create_connection(("127.0.0.1", running.port), timeout=30) as sender:
+        head = {"Host": f"127.0.0.1:{running.port}", "Transfer-Encoding": "chunked", "Connection": "close", **HEADERS}
+        lines = ["POST /webhook HTTP/1.1", *(f"{name}: {value}" for name, value in head.items())]
+        sender.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+        answer = http.client.HTTPResponse(sender)
+        answer.begin()
+        return answer.status, answer.read().decode()
+
+
+def test_wrong_chunks_are_a_bad_request_and_no_mistake_of_ours(running: Process) -> None:
+    for body in (b"zz\r\nhello\r\n0\r\n\r\n", b"5\r\nhelloXX0\r\n\r\n", b"-5\r\nhello\r\n0\r\n\r\n"):
+        assert chunked(running, body)[0] == 400
+
+
+def test_too_much_in_chunks_is_too_much(running: Process) -> None:
+    """What fits is not taken for the whole."""
+    good = notification(alert({"alertname": "Ask", "instance": "web-9"}))
+    piece = good + b" " * (1024**2 - len(good))
+    pieces = b"".join(b"%x\r\n%s\r\n" % (len(each), each) for each in [piece, *[b" " * 1024**2] * 32])
+    assert chunked(running, pieces + b"0\r\n\r\n")[0] == 413
+    assert "web-9" not in running.locally("GET", "/api/v1/episodes")[1]
+
+
+def test_a_body_that_breaks_off_is_not_taken_for_the_whole(running: Process) -> None:
+    good = notification(alert({"alertname": "Ask", "instance": "web-8"}))
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
+    connection.putrequest("POST", "/webhook")
+    for name, value in {**HEADERS, "Content-Length": str(len(good) + 5)}.items():
+        connection.putheader(name, value)
+    connection.endheaders(good)
+    connection.sock.shutdown(socket.SHUT_WR)
+    answer = connection.getresponse()
+    assert (answer.status, json.loads(answer.read())["error"]) == (
+        400,
+        f"the body broke off after {len(good)} of {len(good) + 5} bytes",
+    )
+    connection.close()
+
+
 def test_sighup_reads_the_configuration_anew(running: Process) -> None:
     right = running.file.read_text()
     gauge = "remediation_config_last_reload_successful"
