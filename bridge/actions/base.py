@@ -107,6 +107,9 @@ class Allow(BaseModel):
     """Users whom files may be given to, besides the one that the bridge runs as."""
 
 
+_SHORTEST_SECRET = 4
+
+
 @dataclass
 class Output:
     """What a step prints, bounded: the first and the last part are kept, and how much is missing is said."""
@@ -115,6 +118,12 @@ class Output:
     _head: bytearray = field(default_factory=bytearray)
     _tail: bytearray = field(default_factory=bytearray)
     _dropped: int = 0
+    _secrets: set[str] = field(default_factory=set)
+
+    def hide(self, *secrets: str) -> None:
+        """Let these never be seen, nor what follows the last space in them (`Bearer …`), whoever prints them."""
+        words = (word for secret in secrets for word in (secret, secret.rpartition(" ")[2]))
+        self._secrets.update(word for word in words if len(word) >= _SHORTEST_SECRET)
 
     def write(self, data: bytes) -> None:
         """Take bytes as they come."""
@@ -133,7 +142,13 @@ class Output:
     def text(self) -> str:
         """Return what was kept, as text."""
         gap = f"\n… {self._dropped} bytes left out …\n".encode() if self._dropped else b""
-        return (bytes(self._head) + gap + bytes(self._tail)).decode("utf-8", "replace")
+        return self.without_secrets((bytes(self._head) + gap + bytes(self._tail)).decode("utf-8", "replace"))
+
+    def without_secrets(self, text: str) -> str:
+        """Take what is hidden out of a text."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, "<redacted>")
+        return text
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,9 @@ class Command(Surroundings, Action):
         refuse_options_from_labels(self.argv[1:], context.labels)
         for field, why in self.refusals(context.allow):
             raise StepRefusedError(f"{field}: {why}")
-        code = run_program(self.argv, context, cwd=self.cwd or Path("/"), env=self.environment(), user=self.user)
+        code = run_program(
+            self.argv, context, cwd=self.cwd or Path("/"), env=self.environment(context.output), user=self.user
+        )
         if code not in self.exit_codes:
             raise StepError(f"{self._shown()} {ended_with(code)}", exit_code=code)
         return f"{self._shown()} {ended_with(code)}"

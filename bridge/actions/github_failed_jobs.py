@@ -73,7 +73,9 @@ class GithubFailedJobs(GithubAccess, Action):
         ]
 
     def _jobs(self, run: dict[str, Any], context: StepContext) -> list[dict[str, Any]]:
-        _, said = self.call("GET", f"/runs/{int(run['id'])}/jobs?per_page=100", context)
+        status, said = self.call("GET", f"/runs/{int(run['id'])}/jobs?per_page=100", context)
+        if status != 200:  # noqa: PLR2004 - HTTP's
+            raise StepError(f"GitHub does not show the jobs of run {run['id']}: {status}")
         return [job for job in said.get("jobs", []) if job.get("conclusion") in _FAILED]
 
     def _quote(self, run: dict[str, Any], job: dict[str, Any], context: StepContext) -> None:

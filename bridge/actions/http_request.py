@@ -75,6 +75,7 @@ class HttpRequest(Action):
         for field, why in self.refusals(context.allow):
             raise StepRefusedError(f"{field}: {why}")
         secrets = {name: secret_line(file) for name, file in self.header_files.items()}
+        context.output.hide(*secrets.values())
         typed = {"Content-Type": "application/json"} if self.json_body is not None else {}
         answer = ask(self.method, self.url, context, headers={**typed, **self.headers, **secrets}, body=self._body())
         context.output.write(answer.body)

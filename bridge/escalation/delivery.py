@@ -17,7 +17,7 @@ from bridge.ledger import outbox
 from bridge.ledger.outbox import DeliveryState, Escalation
 from bridge.ledger.store import Ledger, LedgerError
 from bridge.metrics import Metrics
-from bridge.notifiers.base import DeliveryError, Message, Notifier, PermanentError, State
+from bridge.notifiers.base import DeliveryError, Message, Notifier, PassingError, PermanentError, State
 from bridge.policy.remediation import Policy
 from bridge.telling import Event, about
 
@@ -144,7 +144,8 @@ class Delivery:
     def _failed(self, escalation: Escalation, error: DeliveryError) -> None:
         tries = escalation.tries + 1
         dead = isinstance(error, PermanentError) or tries >= _TRIES
-        wait = min(_FIRST_WAIT_SECONDS * 2**escalation.tries, _LONGEST_WAIT_SECONDS)
+        asked = error.wait if isinstance(error, PassingError) else 0
+        wait = max(asked, min(_FIRST_WAIT_SECONDS * 2**escalation.tries, _LONGEST_WAIT_SECONDS))
         due = None if dead else self._clock() + wait
         self._ledger.write(lambda connection: outbox.failed(connection, escalation, tries, str(error), due))
         self._count(escalation, "dead" if dead else "failed")

@@ -49,6 +49,11 @@ class DeliveryError(Exception):
 class PassingError(DeliveryError):
     """It may work later: nobody answered, too many messages, a server in trouble."""
 
+    def __init__(self, reason: str, wait: float = 0) -> None:
+        super().__init__(reason)
+        self.wait = wait
+        """Seconds that we were asked to leave the server in peace for."""
+
 
 class PermanentError(DeliveryError):
     """Trying again changes nothing until a person changes something: a wrong token, an unknown address."""

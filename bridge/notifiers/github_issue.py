@@ -18,7 +18,7 @@ from remedy.config.durations import Duration
 
 _LONGEST = 60_000
 """Characters of a body; GitHub takes 65,536."""
-_LONGEST_TITLE = 250
+_LONGEST_TITLE, _LONGEST_LABEL = 250, 50
 _PAGES = 5
 _REQUEST = "Please find the cause and resolve it; the story above is all that the machine knows."
 
@@ -70,7 +70,8 @@ class GithubIssue(HttpAccess, Notifier):
         return f"{self.title_prefix} {message.title}".strip()[:_LONGEST_TITLE]
 
     def _labels(self, message: Message) -> list[str]:
-        return [label.replace("{severity}", message.severity) for label in self.labels]
+        named = (label.replace("{severity}", message.severity).strip() for label in self.labels)
+        return [label[:_LONGEST_LABEL] for label in named if label]
 
     def _body(self, message: Message) -> str:
         story = _unmentioned(message.story)

@@ -12,8 +12,8 @@ import requests
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as WaitedError
 
-from bridge.peers.in_time import InTimeAdapter, cut_off_after
 from bridge.policy.peer import Peer
+from remedy.web.in_time import InTimeAdapter, cut_off_after
 
 _LONGEST = 64 * 1024 * 1024
 """Bytes of an answer that are read at most."""

@@ -144,6 +144,16 @@ def test_what_may_work_later_is_tried_again_after_longer_and_longer_waits(box: O
     assert box.counted("failed") == 5
 
 
+def test_a_server_is_left_in_peace_for_as_long_as_it_asks(box: Outbox, server: Asked) -> None:
+    server.reply = saying(429, **{"Retry-After": "300"})
+    box.put()
+    row = box.wait(tries=1)
+    assert (row.state, row.due_at - box.now) == ("pending", 300)
+    server.reply = saying(200)
+    box.advance(300)
+    box.wait(state="delivered")
+
+
 def test_in_the_end_it_is_dead_and_counted_and_kept(box: Outbox, server: Asked) -> None:
     server.reply = saying(500)
     box.put()

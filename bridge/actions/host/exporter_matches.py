@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 from bridge.actions.base import Allow, StepContext, StepError
 from bridge.actions.host.fields import AbsolutePath, Text
-from bridge.actions.host.http import ask, secret_line, url_refusal
+from bridge.actions.host.http import LARGE, ask, secret_line, url_refusal
 
 PatternId = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$", max_length=100)]
 
@@ -59,7 +59,7 @@ class ExporterMatches(BaseModel):
             StepError: the exporter does not show them.
         """
         query = urlencode({"pattern": self.pattern})
-        answer = ask("GET", f"{self._api}?{query}", context, headers=self._credential())
+        answer = ask("GET", f"{self._api}?{query}", context, headers=self._credential(), most=LARGE)
         if answer.status != HTTPStatus.OK:
             raise StepError(f"the exporter does not show its matches: {answer.status}")
         try:

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from bridge.actions.base import Allow, StepContext, StepError
 from bridge.actions.host.fields import AbsolutePath, Text
-from bridge.actions.host.http import Answer, ask, secret_line
+from bridge.actions.host.http import LARGE, Answer, ask, secret_line
 
-_FOUND = 302
+_FOUND, _NO_SUCCESS = 302, 300
 
 
 class GithubAccess(BaseModel):
@@ -36,13 +36,15 @@ class GithubAccess(BaseModel):
         """Ask about the repository's `actions`; return the status and the JSON object, empty if there is none.
 
         Raises:
-            StepError: no answer.
+            StepError: no answer, or none of GitHub's.
         """
         answer = self._ask(method, path, context)
         try:
             said = json.loads(answer.body) if answer.body else {}
-        except ValueError:
-            said = {}
+        except (ValueError, RecursionError):
+            if answer.status >= _NO_SUCCESS:
+                return answer.status, {}
+            raise StepError(f"what answers at {urlsplit(self.api_url).hostname} is no GitHub: no JSON") from None
         return answer.status, said if isinstance(said, dict) else {}
 
     def job_log(self, job: int, context: StepContext) -> str:
@@ -53,7 +55,7 @@ class GithubAccess(BaseModel):
         """
         answer = self._ask("GET", f"/jobs/{job}/logs", context)
         if answer.status == _FOUND and _is_trusted(answer.location, self.api_url):
-            answer = ask("GET", answer.location, context)
+            answer = ask("GET", answer.location, context, most=LARGE)
         if answer.status != 200:  # noqa: PLR2004 - HTTP's
             raise StepError(f"GitHub does not show the log of job {job}: {answer.status}")
         return answer.body.decode("utf-8", "replace")
@@ -65,7 +67,7 @@ class GithubAccess(BaseModel):
             "Authorization": f"Bearer {secret_line(Path(self.token_file))}",
         }
         url = f"{self.api_url.rstrip('/')}/repos/{self.repository}/actions{path}"
-        return ask(method, url, context, headers=headers)
+        return ask(method, url, context, headers=headers, most=LARGE)
 
 
 def _is_trusted(url: str, api_url: str) -> bool:

@@ -6,11 +6,15 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from bridge.actions.base import Allow, StepContext, StepError
+from remedy.web.in_time import pieces, session
 
 _LONGEST = 256 * 1024
-"""Bytes of an answer that are read at most."""
+"""Bytes of an answer that are read where nothing else is said."""
+LARGE = 16 * 1024**2
+"""As many as an interface may answer with that lists things."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -52,9 +56,15 @@ def _origin(scheme: str, host: str | None, port: int | None) -> tuple[str, str |
 
 
 def ask(
-    method: str, url: str, context: StepContext, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    method: str,
+    url: str,
+    context: StepContext,
+    *,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    most: int = _LONGEST,
 ) -> Answer:
-    """Send a request and return the answer, whatever its status.
+    """Send a request and return the answer, whatever its status, with the first `most` bytes of its body.
 
     Raises:
         StepError: there was none.
@@ -62,9 +72,8 @@ def ask(
     """
     host = urlsplit(url).hostname
     try:
-        with requests.Session() as session:
-            session.trust_env = False
-            answer = session.request(
+        with session() as asking:
+            answer = asking.request(
                 method,
                 url,
                 data=body,
@@ -74,23 +83,21 @@ def ask(
                 stream=True,
             )
             with answer:
-                return Answer(answer.status_code, _read(answer, context), answer.headers.get("Location", ""))
-    except requests.Timeout:
+                return Answer(answer.status_code, _read(answer, context, most), answer.headers.get("Location", ""))
+    except (requests.Timeout, TimeoutError):
         context.remaining()
         raise StepError(f"{host} did not answer in time") from None
-    except (requests.RequestException, OSError) as error:
+    except (requests.RequestException, HTTPError, OSError) as error:
         context.pause(0)
         raise StepError(f"{host} did not answer: {type(error).__name__}") from None
 
 
-def _read(answer: requests.Response, context: StepContext) -> bytes:
+def _read(answer: requests.Response, context: StepContext, most: int) -> bytes:
     body = b""
-    for chunk in answer.iter_content(8192):
+    for piece in pieces(answer, context.deadline, most):
         context.pause(0)
-        body += chunk
-        if len(body) >= _LONGEST:
-            break
-    return body[:_LONGEST]
+        body += piece
+    return body
 
 
 def secret_line(file: Path) -> str:

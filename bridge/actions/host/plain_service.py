@@ -123,14 +123,18 @@ class PlainService(Surroundings):
         Raises:
             StepError: it cannot be started, or ends again.
         """
-        job = Job(self.argv, self.cwd or Path("/"), self.environment(), self.log_file, self.pid_file, self.user)
+        job = Job(
+            self.argv, self.cwd or Path("/"), self.environment(context.output), self.log_file, self.pid_file, self.user
+        )
         before = self._log_size()
         process = start_detached(job, context)
         if process is None:
-            raise StepError(f"{self.argv[0]} ended at once{self._last_words(before)}")
+            raise StepError(f"{self.argv[0]} ended at once{self._last_words(before, context)}")
         with process:
             if process.wait(context, settle):
-                raise StepError(f"{self.argv[0]} ended within {settle:g} s of its start{self._last_words(before)}")
+                raise StepError(
+                    f"{self.argv[0]} ended within {settle:g} s of its start{self._last_words(before, context)}"
+                )
             return f"started as process {process.pid}"
 
     def _log_size(self) -> int:
@@ -139,7 +143,7 @@ class PlainService(Surroundings):
         except OSError:
             return 0
 
-    def _last_words(self, since: int) -> str:
+    def _last_words(self, since: int, context: StepContext) -> str:
         if self.log_file is None:
             return ""
         try:
@@ -148,7 +152,7 @@ class PlainService(Surroundings):
                 words = log.read(_LOG_TAIL).decode("utf-8", "replace").strip()
         except OSError:
             return ""
-        return f"; it said: {words}" if words else ""
+        return f"; it said: {context.output.without_secrets(words)}" if words else ""
 
 
 def _recorded(path: Path) -> tuple[str, float]:

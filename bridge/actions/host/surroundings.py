@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from bridge.actions.base import StepError
+from bridge.actions.base import Output, StepError
 from bridge.actions.host.children import BASE_ENV
 from bridge.actions.host.fields import AbsolutePath, EnvName, Text, UserName, plain
 from bridge.actions.host.programs import others_may_write
@@ -33,14 +33,15 @@ class Surroundings(BaseModel):
     env_files: Mapping[EnvName, AbsolutePath] = {}
     """Variables whose values (one line each) are read from secret files."""
 
-    def environment(self) -> dict[str, str]:
-        """Make the whole environment.
+    def environment(self, output: Output) -> dict[str, str]:
+        """Make the whole environment; what comes from secret files is hidden in the step's output.
 
         Raises:
             StepError: a secret file cannot be read, or holds more than one line.
         """
         inherited = {name: os.environ[name] for name in self.env_from if name in os.environ}
         secret = {name: _one_line(file) for name, file in self.env_files.items()}
+        output.hide(*secret.values())
         return {**BASE_ENV, **inherited, **self.env, **secret}
 
     def surroundings_refusals(self) -> Iterator[tuple[str, str]]:

@@ -187,3 +187,13 @@ def test_what_it_leaves_behind_does_not_hold_the_step(make_context: MakeContext,
     context = make_context(Allow(commands=(script,)), seconds=4)
     Command(argv=(str(script),)).run(context)
     psutil.Process(int(context.output.text())).kill()
+
+
+def test_a_secret_that_a_program_prints_is_not_kept(
+    home: Path, make_context: MakeContext, make_script: MakeScript
+) -> None:
+    script = make_script("talkative", '#!/bin/sh\necho "connecting with $KEY"\n')
+    (home / "key").write_text("hunter2-受注\n")
+    context = make_context(Allow(commands=(script,)))
+    Command(argv=(str(script),), env_files={"KEY": home / "key"}).run(context)
+    assert context.output.text() == "connecting with <redacted>\n"

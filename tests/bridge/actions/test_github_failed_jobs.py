@@ -104,3 +104,27 @@ def test_another_repository_is_refused(github: Server, home: Path, make_context:
     with pytest.raises(StepRefusedError, match="is not in allow"):
         quoting(github, home).run(make_context(Allow()))
     assert github.requests == []
+
+
+def test_long_lists_and_long_logs_are_read_to_their_end(github: Server, home: Path, make_context: MakeContext) -> None:
+    github.answers[f"GET {BASE}/runs"][1]["workflow_runs"] += [{"conclusion": "success", "more": "x" * 15_000}] * 100
+    stamp = "2026-01-01T00:00:00.0000000Z "
+    github.answers[f"GET {BASE}/jobs/7/logs"] = (200, f"{stamp}setting up\n" * 20_000 + f"{stamp}##[error]at the end\n")
+    context = make_context(ALLOW)
+    assert quoting(github, home, log_lines=2).run(context) == "1 failed runs of org/app with 1 failed jobs"
+    assert "cause: at the end" in context.output.text()
+
+
+@pytest.mark.parametrize("body", ["<html>", '{"workflow_runs": ['])
+def test_an_answer_that_is_none_is_not_taken_for_good_news(
+    body: str, github: Server, home: Path, make_context: MakeContext
+) -> None:
+    github.answers[f"GET {BASE}/runs"] = (200, body)
+    with pytest.raises(StepError, match="is no GitHub"):
+        quoting(github, home).run(make_context(ALLOW))
+
+
+def test_jobs_that_are_not_shown_fail_the_step(github: Server, home: Path, make_context: MakeContext) -> None:
+    github.answers[f"GET {BASE}/runs/42/jobs"] = (502, "<html>")
+    with pytest.raises(StepError, match="does not show the jobs of run 42: 502"):
+        quoting(github, home).run(make_context(ALLOW))

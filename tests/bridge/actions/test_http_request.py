@@ -10,6 +10,7 @@ from bridge.actions.github_rerun_workflow import GithubRerunWorkflow
 from bridge.actions.host.http import url_refusal
 from bridge.actions.http_request import HttpRequest
 from tests.bridge.actions.conftest import MakeContext
+from tests.bridge.dribbling import SLOW, dribbling
 from tests.bridge.notifiers.conftest import Server
 
 
@@ -131,3 +132,26 @@ def test_labels_cannot_lead_elsewhere(key: str, text: str, home: Path) -> None:
     keys = {"repository": "org/app", "run_id": "42", "token_file": home / "t", key: text}
     with pytest.raises(ValidationError):
         GithubRerunWorkflow.model_validate(keys)
+
+
+@pytest.mark.parametrize("how", SLOW)
+def test_a_server_that_dribbles_outlasts_no_step(how: str, make_context: MakeContext) -> None:
+    with dribbling(SLOW[how]) as url, pytest.raises(StepTimeoutError):
+        HttpRequest(url=url).run(make_context(Allow(urls=(url,)), seconds=0.5))
+
+
+def test_an_answer_without_an_end_is_read_so_far(make_context: MakeContext) -> None:
+    context = make_context(Allow(urls=("http://127.0.0.1/",)))
+    with dribbling((b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536, 0)) as url:
+        HttpRequest(url=url).run(make_context(Allow(urls=(url,))))
+    assert len(context.output.text()) <= 256 * 1024
+
+
+def test_a_server_that_repeats_our_secret(server: Server, home: Path, make_context: MakeContext) -> None:
+    (home / "key").write_text("Bearer s3cret-of-ours\n")
+    server.answers["*"] = (500, {"you sent": {"X-Auth": "Bearer s3cret-of-ours"}, "that is": "s3cret-of-ours"})
+    context = make_context(Allow(urls=(server.url,)))
+    with pytest.raises(StepError) as failed:
+        HttpRequest(url=server.url, header_files={"X-Auth": home / "key"}).run(context)
+    assert "you sent" in context.output.text()
+    assert "s3cret" not in context.output.text() + str(failed.value)

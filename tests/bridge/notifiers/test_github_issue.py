@@ -174,3 +174,11 @@ def test_failures(status: int, error: type[Exception], github: Github, notifier:
     with pytest.raises(error) as failed:
         notifier.deliver(message, 5)
     assert "t0ken" not in str(failed.value)
+
+
+def test_labels_are_as_long_as_github_takes_them(github: Github, notifier: GithubIssue, message: Message) -> None:
+    notifier.model_copy(update={"labels": ("{severity}", "bug")}).deliver(replace(message, severity="s" * 80), 5)
+    notifier.model_copy(update={"labels": ("{severity}", "bug")}).deliver(
+        replace(message, severity="", dedup_key="b"), 5
+    )
+    assert [issue["labels"] for issue in github.issues] == [["s" * 50, "bug"], ["bug"]]

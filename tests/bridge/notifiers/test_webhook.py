@@ -8,6 +8,8 @@ from pydantic import ValidationError
 
 from bridge.notifiers.base import DeliveryError, Message, PassingError, PermanentError, State
 from bridge.notifiers.webhook import Webhook
+from tests.bridge.dribbling import SLOW, dribbling
+from tests.bridge.local_server import listening, saying
 from tests.bridge.notifiers.conftest import Server
 
 
@@ -78,3 +80,46 @@ def test_credentials_are_read_when_needed(server: Server, message: Message, tmp_
 def test_wrong_keys(keys: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         Webhook.model_validate(keys)
+
+
+@pytest.mark.parametrize("how", SLOW)
+def test_a_server_that_dribbles_is_not_waited_for(how: str, message: Message) -> None:
+    with dribbling(SLOW[how]) as url, pytest.raises(PassingError, match="timed out"):
+        Webhook(url=url).deliver(message, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "error", "wait"),
+    [
+        (429, {"Retry-After": "90"}, PassingError, 90),
+        (429, {"Retry-After": "9" * 400}, PassingError, 3600),
+        (429, {"Retry-After": "soon"}, PassingError, 0),
+        (503, {"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"}, PassingError, 0),
+        (503, {"Retry-After": "Fri, 31 Dec 2199 23:59:59 GMT"}, PassingError, 3600),
+        (403, {"Retry-After": "60"}, PassingError, 60),
+        (403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "99999999999"}, PassingError, 3600),
+        (403, {"X-RateLimit-Remaining": "17"}, PermanentError, None),
+        (403, {"X-RateLimit-Remaining": "17", "X-Body": "You have exceeded a secondary rate limit."}, PassingError, 60),
+    ],
+)
+def test_a_server_that_wants_to_be_left_in_peace(
+    status: int, headers: dict[str, str], error: type[DeliveryError], wait: float | None, message: Message
+) -> None:
+    with listening() as asked:
+        asked.reply = saying(status, headers.get("X-Body", "no").encode(), **headers)
+        with pytest.raises(error) as failed:
+            Webhook(url=asked.url).deliver(message, 5)
+    assert getattr(failed.value, "wait", None) == wait
+
+
+def test_no_error_repeats_a_token_or_a_password(server: Server, message: Message, tmp_path: Path) -> None:
+    server.answers["*"] = (500, "Bearer t0ken-of-ours is wrong, and so is pa55word: dXNlcjpwYTU1d29yZA==")
+    (tmp_path / "secret").write_text("t0ken-of-ours\n")
+    for access in (
+        {"authorization": {"credentials_file": tmp_path / "secret"}},
+        {"basic_auth": {"username": "user", "password": "pa55word"}},
+    ):
+        with pytest.raises(PassingError) as failed:
+            Webhook(url=server.url, **access).deliver(message, 5)
+        hidden = ("t0ken",) if "authorization" in access else ("pa55word", "dXNlcj")
+        assert not [word for word in hidden if word in str(failed.value)]
