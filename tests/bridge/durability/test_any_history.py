@@ -3,11 +3,11 @@
 Notifications, copies, old ones, silences, pauses, crashes at every write, and time. Hypothesis looks for the order.
 """
 
-import os
 import tempfile
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -58,6 +58,8 @@ LABELS = [
 FINAL = {Verdict.RESOLVED, Verdict.NO_MATCH, Verdict.DISABLED, Verdict.NO_TARGET, Verdict.DENIED, Verdict.RUN}
 ENDED = "ended"
 BY_HAND = episodes.c.sender.startswith(BY_HAND_SENDER)
+IN_MEMORY = Path("/dev/shm")
+"""Nothing here depends on what a disk does, and nearly all of the time would be spent on it."""
 some_alert = st.sampled_from(LABELS)
 
 
@@ -66,7 +68,9 @@ class AnyHistory(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.folder = tempfile.TemporaryDirectory(prefix="remedy-history-")
+        self.folder = tempfile.TemporaryDirectory(
+            prefix="remedy-history-", dir=IN_MEMORY if IN_MEMORY.is_dir() else None
+        )
         self.world = World(Path(self.folder.name), CONFIGURATION)
         self.starts: dict[str, float] = {}
         """When each alert began that fires now."""
@@ -295,10 +299,17 @@ class AnyHistory(RuleBasedStateMachine):
             self.resume(name)
 
 
+class MoreHistories(AnyHistory):
+    """The same, for longer."""
+
+
+def at_most(histories: int, steps: int) -> settings:
+    return settings(
+        max_examples=histories, stateful_step_count=steps, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+
+
 TestAnyHistory = AnyHistory.TestCase
-TestAnyHistory.settings = settings(
-    max_examples=int(os.environ.get("REMEDY_HISTORIES", "25")),
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+TestAnyHistory.settings = at_most(12, 40)
+TestMoreHistories = pytest.mark.slow(pytest.mark.timeout(1800)(MoreHistories.TestCase))
+TestMoreHistories.settings = at_most(200, 60)

@@ -43,17 +43,36 @@ def steps_of(bridge):
 
 
 def sleeping(bridge, seconds):
-    """Return the step's own process, once it is there."""
-    named = ["/usr/bin/sleep", str(seconds)]
-    found = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == named]
+    """Return the step's own process, once it is there; another bridge may have one of the same name."""
+    found = [each for each in psutil.Process(bridge.process.pid).children(recursive=True) if sleeps(each, seconds)]
     assert len(found) <= 1
     return found[0] if found else None
+
+
+def sleeps(process, seconds):
+    try:
+        return process.cmdline() == ["/usr/bin/sleep", str(seconds)]
+    except psutil.NoSuchProcess:
+        return False
+
+
+def works(process):
+    """Tell whether a process is there, and is no corpse that nobody has fetched."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def begun(bridge):
+    """Wait until a step is under way: one that is only journalled is taken back when the bridge ends."""
+    eventually(lambda: "run started" in bridge.log())
 
 
 def test_a_step_under_way_gets_the_grace_and_no_further_one_begins(started):
     bridge = started('[{command: {argv: [/usr/bin/sleep, "1.21"]}}, {wait: {duration: 1ms}}]')
     assert bridge.fire("web-1")
-    eventually(lambda: steps_of(bridge))
+    eventually(lambda: sleeping(bridge, 1.21))
     assert bridge.terminate() == 0
     assert steps_of(bridge) == [(1, 0, "succeeded")]
     bridge.start()
@@ -66,7 +85,7 @@ def test_what_takes_longer_than_the_grace_is_interrupted_on_record_and_told(star
     assert bridge.fire("web-1")
     child = eventually(lambda: sleeping(bridge, 33.25))
     assert bridge.terminate() == 0
-    assert not child.is_running()
+    assert not works(child)
     assert steps_of(bridge) == [(1, 0, "interrupted")]
     bridge.start()
     eventually(lambda: bridge.rows("SELECT 1 FROM runs WHERE outcome = 'interrupted'"))
@@ -75,9 +94,9 @@ def test_what_takes_longer_than_the_grace_is_interrupted_on_record_and_told(star
 
 
 def test_what_is_idempotent_is_run_again_after_it_was_interrupted(started):
-    bridge = started("[{wait: {duration: 700ms}}]", grace="10ms")
+    bridge = started("[{wait: {duration: 3s}}]", grace="10ms")
     assert bridge.fire("web-1")
-    eventually(lambda: steps_of(bridge))
+    begun(bridge)
     assert bridge.terminate() == 0
     bridge.start()
     eventually(lambda: bridge.rows("SELECT 1 FROM runs WHERE outcome = 'unverified'"))
@@ -113,10 +132,10 @@ sleep 71.5
     survivors = [psutil.Process(int(pid)) for pid in pids]
     eventually(lambda: bridge.rows("SELECT 1 FROM steps WHERE pid IS NOT NULL"))
     bridge.kill()
-    assert all(each.is_running() for each in survivors)
+    assert all(works(each) for each in survivors)
     bridge.start()
     eventually(lambda: bridge.rows("SELECT 1 FROM runs WHERE outcome = 'interrupted'"))
-    assert not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in survivors)
+    assert not any(works(each) for each in survivors)
     (step,) = bridge.rows("SELECT * FROM steps")
     assert step["reason"].endswith(f"; its process {pids[0]} still ran, and was ended")
     assert bridge.rows("SELECT 1 FROM escalations")

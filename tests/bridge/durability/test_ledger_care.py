@@ -177,7 +177,8 @@ def test_it_takes_nothing_where_others_would_have_too_little_left_and_says_so_on
         kept.fill()
         kept.fill()
     assert kept.held == 0
-    assert [line["event"] for line in lines] == ["the reserve is not whole"]
+    told = [line["event"] for line in lines if line.get("wanted_bytes") == kept.size]  # others may say something, too
+    assert told == ["the reserve is not whole"]
 
 
 def test_it_is_given_piece_by_piece_most_of_it_to_the_log(tmp_path: Path) -> None:
