@@ -12,7 +12,6 @@ from bridge.ledger.runs import Outcome
 from bridge.ledger.schema import UNCLOSED, UNENDED, AnyRow, attempts, decisions, episodes, escalations, runs, steps
 
 _STEPS = ("queued", "running")
-_AT_WORK = (*_STEPS, "verifying")
 
 
 def newest(connection: Connection) -> tuple[int, int]:
@@ -57,11 +56,17 @@ def undecided(connection: Connection, now: float) -> bool:
     return connection.execute(late.limit(1)).first() is not None
 
 
-def at_work(connection: Connection, *, verifying: bool) -> bool:
-    """Tell whether any run is in its steps, or (if asked for) is being verified."""
-    states = _AT_WORK if verifying else _STEPS
-    query = select(runs.c.id).where(UNENDED, runs.c.state.in_(states))
+def at_work(connection: Connection) -> bool:
+    """Tell whether any run is in its steps."""
+    query = select(runs.c.id).where(UNENDED, runs.c.state.in_(_STEPS))
     return connection.execute(query.limit(1)).first() is not None
+
+
+def verifying(connection: Connection, attempt: int) -> bool:
+    """Tell whether the attempt with this id, or an older one, is being verified."""
+    query = select(runs.c.id).join(attempts, attempts.c.run_id == runs.c.id)
+    query = query.where(UNENDED, runs.c.state == "verifying", attempts.c.number == runs.c.attempts)
+    return connection.execute(query.where(attempts.c.id <= attempt).limit(1)).first() is not None
 
 
 def untold(connection: Connection, now: float) -> bool:

@@ -29,6 +29,8 @@ LOG = "log"
 """The notifier that is always there: our own log."""
 _LAST_LOOK = timedelta(seconds=5)
 _MOST_RETRIES = 100
+_MERGED = ("defaults", "limits", "notifiers", "allow", "remediations")
+"""Sections of a remediation.yml beside the file that are put together with what the file gives."""
 HEALTH = "health-checks"
 """The remediation that tells people of failing health checks; the daemon never fixed any."""
 
@@ -169,11 +171,14 @@ def _remediation(
     if checks:
         match = ['alertname="HealthCheckFailing"', f'check=~"{"|".join(name.replace(".", "[.]") for name in checks)}"']
         own.append({"name": HEALTH, "match": match, "auto_fix": False, "escalate": at_once})
+    fixing = sum("steps" in entry for entry in own)
+    limits = {"concurrent": min(max(4, fixing), 256), "runs_per_hour": max(60, 12 * fixing)}
     theirs = given.get("remediations") or []
     taken = {entry.get("name") for entry in theirs if isinstance(entry, dict)}
     return {
         "database": f"sqlite:///{place.state / 'ledger.db'}",
-        **{key: value for key, value in given.items() if key not in ("defaults", "notifiers", "allow", "remediations")},
+        **{key: value for key, value in given.items() if key not in _MERGED},
+        "limits": {**limits, **(given.get("limits") or {})},
         "defaults": {**defaults, **(given.get("defaults") or {})},
         "allow": allowed(place.base, given.get("allow")),
         "notifiers": {LOG: {"kind": "log"}, **(given.get("notifiers") or {})},

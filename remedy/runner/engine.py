@@ -78,11 +78,18 @@ class Engine:
         So no two of the first attempts are under way at the same time, as it was with the daemon.
         """
         self._tell([alert])
-        self._wait(lambda: not self._busy(verifying=False), None)
+        self._wait(lambda: not self._busy(self.bridge.now()), None)
 
     def settle(self) -> None:
-        """Wait until every run is verified or waits for a further attempt, and people are told."""
-        self._wait(lambda: not self._busy(verifying=True), None)
+        """Wait until every attempt that has begun, or is due, by now is verified, and people are told.
+
+        Retries that become due meanwhile are begun, but not waited for: the next call looks how they did.
+        """
+        due = self.bridge.now()
+        self._wait(lambda: not self._busy(due), None)
+        with self.bridge.ledger.read() as connection:
+            attempt, _ = progress.newest(connection)
+        self._wait(lambda: not self._busy(due) and not self._verifying(attempt), None)
         self._wait(self._told, _TELL_SECONDS)
 
     def adopt(self, exporter: ExporterConfig) -> None:
@@ -171,11 +178,14 @@ class Engine:
             self.exporter.again()
         return not doubtful
 
-    def _busy(self, *, verifying: bool) -> bool:
+    def _busy(self, due: float) -> bool:
+        """Tell whether something that was due then is not decided, or any run is in its steps."""
         with self.bridge.ledger.read() as connection:
-            return progress.undecided(connection, self.bridge.now()) or progress.at_work(
-                connection, verifying=verifying
-            )
+            return progress.undecided(connection, due) or progress.at_work(connection)
+
+    def _verifying(self, attempt: int) -> bool:
+        with self.bridge.ledger.read() as connection:
+            return progress.verifying(connection, attempt)
 
     def _told(self) -> bool:
         with self.bridge.ledger.read() as connection:

@@ -87,7 +87,7 @@ class Record:
             found = [one for one in progress.standing(connection) if one.episode.fingerprint == alert.identity]
         for row in (row for one in found for row in one.decisions if row.run_id is None):
             name = row.remediation or alert.labels["alertname"]
-            why = f"{row.decision}: {row.reason}"
+            why = f"{row.decision}: {self._reason(row)}"
             if "check" not in alert.labels:  # a check is asked again at the end
                 self._left[name] = why
             self._log.say(f"{_WHY_NOT.get(row.decision, '修復保留')}: {name} ({why})")
@@ -127,6 +127,13 @@ class Record:
             self.counts.fixes_failed += 1
             self._left[row.remediation] = row.verification
             self._log.say(f"自動修復失敗: {row.remediation} ({row.verification})", "ERROR")
+
+    def _reason(self, decision: AnyRow) -> str:
+        """Return why nothing is done; what the file wants fixed and nothing allows is not said to want nothing."""
+        pattern = self._task.patterns.get(decision.remediation)
+        if decision.decision == Verdict.DISABLED and pattern is not None and pattern.auto_fix:
+            return f"none of the actions of {pattern.id} is allowed and known: `remedy check-config` says why"
+        return str(decision.reason)
 
     def _told(self, step: AnyRow) -> Told:
         """Return the file's words for a step, where it stands for an action of error_patterns.json."""

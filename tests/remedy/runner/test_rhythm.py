@@ -118,6 +118,45 @@ def test_a_retry_stays_for_the_next_call_and_a_cooldown_holds_over_it(tmp_path):
     assert "クールダウン期間中: one" in world.said()
 
 
+def test_as_many_patterns_as_the_file_has_are_fixed_in_one_cycle(tmp_path):
+    made = [pattern(f"p{n}", f"P{n}!", {"type": "create_missing_dirs", "directories": [f"d{n}"]}) for n in range(7)]
+    world = World(tmp_path, content(*made, quiet_for=2))
+    world.write("".join(f"P{n}!" for n in range(7)))
+    code, (counts,) = world.run()
+    assert (code, counts["fixes_attempted"], counts["fixes_succeeded"]) == (0, 7, 7)
+    assert "limited" not in world.said()
+    assert all((world.home / f"d{n}").is_dir() for n in range(7))
+
+
+def test_a_retry_that_is_due_while_others_are_verified_is_of_the_next_call(tmp_path):
+    gone = {"type": "fix_permissions", "paths": ["later"], "mode": "0755"}
+    world = World(
+        tmp_path, content(pattern("one", "ONE", gone), pattern("two", "TWO", MAKE), retry_delay=1, quiet_for=4)
+    )
+    world.write("ONE and TWO")
+    (world.home / "logs" / "auto_fix.log").touch()
+
+    def mend():
+        eventually(lambda: "自動修復失敗: one" in world.said())
+        (world.home / "later").mkdir()
+
+    mending = threading.Thread(target=mend)
+    mending.start()
+    code, (counts,) = world.run()
+    mending.join()
+    assert (code, counts["fixes_succeeded"], counts["fixes_failed"]) == (1, 1, 1)
+    code, (counts,) = world.run()
+    assert (code, counts["errors_detected"], counts["fixes_failed"]) == (0, 0, 0)
+    assert "自動修復完了: one" not in world.said(), "that attempt was begun, and counted, by the call before"
+
+
+def test_what_nothing_allows_is_not_said_to_want_no_fix(tmp_path):
+    world = World(tmp_path, content(pattern("one", "ONE", {"type": "service_restart", "service": "web"})))
+    world.write("ONE")
+    assert world.run()[0] == 1
+    assert "自動修復無効: one (disabled: none of the actions of one is allowed and known" in world.said()
+
+
 def test_without_auto_fix_it_tells_people_and_something_is_left(tmp_path):
     world = World(tmp_path, content(pattern("tls", "TLS", {"type": "alert"}, auto_fix=False)))
     world.write("TLS")
