@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from exporters.access import Access
 from exporters.clock import Clock
 from exporters.exporter import Exporter
-from exporters.exposition import exposition
+from exporters.exposition import Exposition
 from exporters.health import Overall, document, overall
 from exporters.logs.redaction import shown
 from exporters.metrics import check_families
@@ -31,9 +31,11 @@ def make_app(exporter: Exporter, reload: Callable[[], None], access: Access, clo
     app.before_request(access.look)
     app.after_request(access.dress)
 
+    exposition = Exposition(exporter.registry)
+
     @app.get("/metrics")
     def metrics() -> Response:
-        return _exposition(exporter.registry)
+        return _exposition(exposition)
 
     @app.get("/health")
     def health() -> tuple[Response, int]:
@@ -89,15 +91,15 @@ def _probe(exporter: Exporter, name: str) -> Response:
         return _text(f"{why}\n", 503)
     registry = CollectorRegistry()
     registry.register(_Once(check_families([standing.after(run)])))
-    return _exposition(registry)
+    return _exposition(Exposition(registry))
 
 
 def _matches(exporter: Exporter, pattern: str) -> dict[str, list[str]]:
     return {source: [shown(line) for line in lines] for source, lines in exporter.counts.latest(pattern).items()}
 
 
-def _exposition(registry: CollectorRegistry) -> Response:
-    text, content_type = exposition(registry, request.headers.get("Accept", ""))
+def _exposition(exposition: Exposition) -> Response:
+    text, content_type = exposition.text(request.headers.get("Accept", ""))
     return Response(text, content_type=content_type)
 
 

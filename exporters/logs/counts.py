@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from exporters.logs.pattern import LogPattern
 from exporters.logs.store import Change, Saved
 
 _KEPT_LINES = 20
+_MATCHES, _LAG = "log_pattern_matches", "log_source_lag_bytes"
 _TOTALS = {
     "read_bytes": "Bytes of the source's lines that were read and counted.",
     "rotations": "How often a file of the source lost its path to another one.",
@@ -28,6 +30,8 @@ class SourceCounts:
     lines: Counter[str] = field(default_factory=Counter)
     totals: Counter[str] = field(default_factory=Counter)
     behind: int = 0
+    samples: dict[str, list[Sample]] | None = None
+    """All of it as metrics, until it changes."""
 
 
 class LogCounts(Collector):
@@ -51,6 +55,8 @@ class LogCounts(Collector):
         """Take what was counted in one look, once it is in the database."""
         with self._lock:
             counts = self._sources[source]
+            if change or behind != counts.behind:
+                counts.samples = None
             counts.lines.update(change.lines)
             counts.totals.update(change.totals)
             counts.behind = behind
@@ -77,20 +83,30 @@ class LogCounts(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families."""
-        matches = CounterMetricFamily(
-            "log_pattern_matches",
-            "Lines of the source that the pattern matches.",
-            labels=["pattern", "severity", "source"],
-        )
-        totals = {
-            name: CounterMetricFamily(f"log_source_{name}", help_, labels=["source"]) for name, help_ in _TOTALS.items()
-        }
-        lag = GaugeMetricFamily("log_source_lag_bytes", "Bytes of the source that are not yet read.", labels=["source"])
+        families: dict[str, Metric] = {
+            _MATCHES: CounterMetricFamily(_MATCHES, "Lines of the source that the pattern matches."),
+            _LAG: GaugeMetricFamily(_LAG, "Bytes of the source that are not yet read."),
+        } | {f"log_source_{name}": CounterMetricFamily(f"log_source_{name}", help_) for name, help_ in _TOTALS.items()}
         with self._lock:
             for source, counts in self._sources.items():
-                for pattern in self._patterns:
-                    matches.add_metric([pattern.id, pattern.severity, source], counts.lines[pattern.id])
-                for name, family in totals.items():
-                    family.add_metric([source], counts.totals[name])
-                lag.add_metric([source], counts.behind)
-        yield from (matches, lag, *totals.values())
+                if counts.samples is None:
+                    counts.samples = self._samples(source, counts)
+                for name, samples in counts.samples.items():
+                    families[name].samples.extend(samples)
+        yield from families.values()
+
+    def _samples(self, source: str, counts: SourceCounts) -> dict[str, list[Sample]]:
+        """Return the samples of a source by the name of their family."""
+        label = {"source": source}
+        matches = [
+            Sample(
+                f"{_MATCHES}_total",
+                {"pattern": pattern.id, "severity": pattern.severity, **label},
+                counts.lines[pattern.id],
+            )
+            for pattern in self._patterns
+        ]
+        totals = {
+            f"log_source_{name}": [Sample(f"log_source_{name}_total", label, counts.totals[name])] for name in _TOTALS
+        }
+        return {_MATCHES: matches, _LAG: [Sample(_LAG, label, counts.behind)], **totals}

@@ -8,7 +8,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from exporters.exposition import exposition
+from exporters.exposition import Exposition
 
 VALUES = st.floats() | st.integers(0, 10**12).map(float)
 LABELS = st.text(st.characters(codec="utf-8"), max_size=6) | st.sampled_from(['"', "\\", "\n", 'a"b\\n'])
@@ -43,4 +43,23 @@ def test_it_is_the_librarys(accept: str, gauges: dict[tuple[str, str], float], c
     registry.register(Given([registered, counter]))
     Gauge("bare", "Without labels.", registry=registry).set(bare)
     encode, content_type = choose_encoder(accept)
-    assert exposition(registry, accept) == (encode(registry), content_type)
+    exposition = Exposition(registry)
+    for _ in range(2):
+        assert exposition.text(accept) == (encode(registry), content_type)
+
+
+def test_what_changes_is_written_anew() -> None:
+    registry, given_ = CollectorRegistry(), Given([])
+    registry.register(given_)
+    exposition = Exposition(registry)
+    kept = GaugeMetricFamily("kept", "Kept.", labels=["place"])
+    kept.add_metric(["here"], 1)
+    for value in range(20):
+        changed = GaugeMetricFamily("changed", "Changed.", labels=["place"])
+        changed.add_metric(["here"], value)
+        given_._families = [kept, changed]
+        lines = exposition.text("")[0].decode().splitlines()
+        assert [line for line in lines if not line.startswith("#")] == [
+            'kept{place="here"} 1.0',
+            f'changed{{place="here"}} {value}.0',
+        ]
