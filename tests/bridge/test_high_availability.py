@@ -1,6 +1,7 @@
-"""Two real Alertmanagers of one cluster that send to one real bridge: whatever they send twice, late or again."""
+"""Two real Alertmanagers, clustered or not, that send to one real bridge: whatever they send twice, late or again."""
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -27,10 +28,10 @@ remediations:
 
 
 class Pair:
-    """Two Alertmanagers that gossip, and the bridge to which both send: the second one does not wait for the first."""
+    """Two Alertmanagers that gossip (or not), and the bridge to which both send: none waits for the other."""
 
-    def __init__(self, folder: Path) -> None:
-        port, first, second = free_ports(3)
+    def __init__(self, folder: Path, *, clustered: bool = True) -> None:
+        self.folder, (port, first, second) = folder, free_ports(3)
         hook = {"url": f"http://127.0.0.1:{port}/webhook", "send_resolved": True}
         route = {
             "receiver": "bridge",
@@ -41,18 +42,15 @@ class Pair:
         }
         file = folder / "alertmanager.yml"
         file.write_text(yaml.safe_dump({"route": route, "receivers": [{"name": "bridge", "webhook_configs": [hook]}]}))
-        self.one = self._alertmanager(folder, "one", file, first, None)
-        self.other = self._alertmanager(folder, "other", file, second, first)
+        self.one = self._alertmanager(folder, "one", file, first if clustered else None, None)
+        self.other = self._alertmanager(folder, "other", file, second if clustered else None, first)
         self.bridge = BridgeProcess(folder, CONFIGURATION.format(one=self.one.url, other=self.other.url), port)
 
-    def _alertmanager(self, folder: Path, name: str, file: Path, gossip: int, peer: int | None) -> Server:
+    def _alertmanager(self, folder: Path, name: str, file: Path, gossip: int | None, peer: int | None) -> Server:
         argv = [TOOLS.alertmanager, f"--config.file={file}", f"--storage.path={folder / name}"]
-        argv += [
-            f"--cluster.listen-address=127.0.0.1:{gossip}",
-            "--cluster.peer-timeout=1ms",
-            "--cluster.settle-timeout=1s",
-        ]
-        argv += [f"--cluster.peer=127.0.0.1:{peer}"] if peer else []
+        argv += [f"--cluster.listen-address={f'127.0.0.1:{gossip}' if gossip else ''}"]
+        argv += ["--cluster.peer-timeout=1ms", "--cluster.settle-timeout=1s"]
+        argv += [f"--cluster.peer=127.0.0.1:{peer}"] if gossip and peer else []
         return Server(f"am-{name}", *free_ports(1), argv, folder)
 
     def start(self) -> None:
@@ -163,8 +161,52 @@ def test_one_that_was_killed_sends_again_what_is_known(pair: Pair) -> None:
     assert (len(pair.runs()), pair.episodes()) == (1, ["open"])
 
 
+@pytest.fixture
+def strangers(tmp_path: Path) -> Iterator[Pair]:
+    """Two that know nothing of each other, as where somebody forgot to make a cluster of them."""
+    with closing(Pair(tmp_path, clustered=False)) as made:
+        made.start()
+        yield made
+
+
 @pytest.mark.slow
-def test_a_silence_made_at_one_holds_and_its_end_lets_go(pair: Pair) -> None:
+def test_of_two_strangers_each_sends_all_of_it_and_one_run_comes_of_it(strangers: Pair) -> None:
+    began = time.time()
+    strangers.fire(DOWN, began)
+    wait_for(lambda: sent(strangers.one) >= 2 and sent(strangers.other) >= 2)
+    wait_for(lambda: [run["outcome"] for run in strangers.runs()] == ["unverified"])
+    assert strangers.episodes() == ["open"]
+    strangers.resolve(DOWN, began)
+    wait_for(lambda: strangers.episodes() == ["closed"])
+    until = sent(strangers.one) + 1, sent(strangers.other) + 1
+    strangers.fire(DOWN, again := time.time())
+    wait_for(lambda: sent(strangers.one) >= until[0] and sent(strangers.other) >= until[1])
+    wait_for(lambda: [run["outcome"] for run in strangers.runs()] == ["unverified"] * 2)
+    assert strangers.episodes() == ["open", "closed"]
+    strangers.resolve(DOWN, again)
+
+
+@pytest.mark.slow
+def test_of_two_strangers_one_silence_holds_and_one_that_forgot_everything_repeats_what_is_known(
+    strangers: Pair,
+) -> None:
+    made = silence(strangers.other)
+    strangers.fire(DOWN, time.time())
+    wait_for(lambda: sent(strangers.one) >= 1)
+    decided = wait_for(lambda: strangers.bridge.ask("GET", "/api/v1/decisions")[1]["decisions"])
+    assert [(each["decision"], each["reason"]) for each in decided][-1] == ("silenced", f"silenced by {made}")
+    assert strangers.runs() == []
+    strangers.other.kill()
+    shutil.rmtree(strangers.folder / "other")
+    strangers.other.start()
+    strangers.fire(DOWN, time.time())
+    wait_for(lambda: [run["outcome"] for run in strangers.runs()] == ["unverified"])
+    wait_for(lambda: sent(strangers.other) >= 1)
+    assert (len(strangers.runs()), strangers.episodes()) == (1, ["open"])
+
+
+def silence(server: Server) -> str:
+    """Silence what is down, at one Alertmanager."""
     now = datetime.now(UTC)
     body = {
         "matchers": [{"name": "alertname", "value": "Down", "isRegex": False, "isEqual": True}],
@@ -173,8 +215,13 @@ def test_a_silence_made_at_one_holds_and_its_end_lets_go(pair: Pair) -> None:
         "createdBy": "a test",
         "comment": "",
     }
+    return str(post(server, "/api/v2/silences", body)["silenceID"])
+
+
+@pytest.mark.slow
+def test_a_silence_made_at_one_holds_and_its_end_lets_go(pair: Pair) -> None:
     pair.other.stop()  # only one of them knows the silence, and the other cannot hear of it any more
-    made = post(pair.one, "/api/v2/silences", body)["silenceID"]
+    made = silence(pair.one)
     began = time.time()
     post(pair.one, "/api/v2/alerts", [{"labels": DOWN}])
     assert pair.bridge.ask("POST", "/webhook", notification(alert(DOWN, starts_at=began)))[0] == 200
