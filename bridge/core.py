@@ -132,7 +132,8 @@ class Bridge:
         self.metrics.count(receipt.decided, receipt.ended)
         if receipt.news or receipt.malformed:
             self._tell(receipt)
-        if receipt.accepted or receipt.resolved:  # what is only repeated leaves nothing new to decide
+        parts.dispatcher.begin(receipt.jobs)
+        if receipt.waits:  # what is only repeated leaves nothing new to decide
             parts.dispatcher.wake()
         return receipt
 
@@ -208,7 +209,11 @@ class Bridge:
             self._log.warning("malformed alerts", count=receipt.malformed)
 
     def _take_together(self, connection: Connection, notifications: list[Notification]) -> list[Receipt]:
-        return take_together(connection, self.policy, self._clock(), notifications)
+        policy, now, parts = self.policy, self._clock(), self._parts
+        receipts = take_together(connection, policy, now, notifications)
+        if parts is not None and parts.others.asks_nobody:
+            parts.dispatcher.decide_at_once(connection, policy, now, receipts)
+        return receipts
 
     def _open(self) -> None:
         while not self._stopping.wait(_LOCK_SECONDS):

@@ -8,6 +8,7 @@ from bridge.decision.facts import Candidate, Episode
 from bridge.ledger import decisions, episodes, runs
 from bridge.ledger.episodes import EpisodeState
 from bridge.ledger.runs import Run
+from bridge.ledger.upcoming import Upcoming
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,12 @@ class Due:
     @classmethod
     def read(cls, connection: Connection, now: float) -> "Due":
         """Read it from the ledger."""
-        returning = episodes.in_state(connection, EpisodeState.RETURNING)
-        return cls(decisions.due(connection, now), runs.due(connection, now), returning)
+        upcoming = Upcoming.read(connection)
+        return cls(
+            decisions.due(connection, now) if _is_due(upcoming.held, now) else [],
+            runs.due(connection, now) if _is_due(upcoming.waiting, now) else [],
+            episodes.in_state(connection, EpisodeState.RETURNING) if upcoming.returning else [],
+        )
 
     def episodes(self) -> list[Episode]:
         """Return each episode that must be asked about, once."""
@@ -45,6 +50,10 @@ class Due:
             self.returning[len(first.returning) :],
         )
         return first, rest
+
+
+def _is_due(moment: float | None, now: float) -> bool:
+    return moment is not None and moment <= now
 
 
 def _parted(

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from bridge.decision import gates
 from bridge.decision.facts import Episode, History, Standing
 from bridge.decision.gates import Case, Decision, Verdict
+from bridge.decision.jobs import Job
 from bridge.decision.payload import Alert, Notification
 from bridge.escalation import levels as escalation
 from bridge.ledger import decisions, episodes, runs
@@ -41,6 +42,16 @@ class Receipt:
     """Runs that had not started and were cancelled, by (remediation, outcome)."""
     news: list[News] = field(default_factory=list)
     """Decisions that people may want to read of."""
+    jobs: list[Job] = field(default_factory=list)
+    """What is to be done, once this is durable, for what was decided at once."""
+    waits: bool = False
+    """Something waits for its decision."""
+
+    def add(self, other: "Receipt") -> None:
+        """Add what was decided elsewhere in the same transaction."""
+        self.decided.update(other.decided)
+        self.ended.update(other.ended)
+        self.news += other.news
 
     def answer(self) -> dict[str, int]:
         """Return what the sender is told."""
@@ -81,6 +92,7 @@ class Intake:
         self.receipt.duplicates = len(repeated) + len(notification.alerts) - len(alerts)
         self._count(Verdict.DUPLICATE, self.receipt.duplicates)
         self._open([alert for alert in firing if alert.identity not in known], notification.external_url)
+        self.receipt.waits = bool(self.receipt.accepted or self.receipt.resolved)
         return self.receipt
 
     def admit(self, episode: Episode) -> Receipt:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, auto
 
 from sqlalchemy import Connection
 
@@ -12,6 +11,7 @@ from bridge.decision.due import Due
 from bridge.decision.facts import Candidate, Episode, Pause, Standing
 from bridge.decision.gates import Case, Decision, Verdict
 from bridge.decision.intake import Intake
+from bridge.decision.jobs import Job, Work
 from bridge.escalation import levels as escalation
 from bridge.ledger import controls, decisions, episodes, journal, runs
 from bridge.ledger.decisions import Entry
@@ -29,16 +29,6 @@ _WOKEN = 64
 RESOLVED_REASON = "the alert is over, and nothing had been done yet"
 
 
-class Work(Enum):
-    """What is to be done for a run now."""
-
-    ATTEMPT = auto()
-    """It has been journalled, with its first step."""
-    DRY_RUN = auto()
-    SETTLE = auto()
-    """Its alert has gone while it waited: see whether that counts as fixed."""
-
-
 @dataclass
 class Round:
     """The work of one transaction."""
@@ -51,7 +41,9 @@ class Round:
     """Names the process that starts the steps."""
     pause: Pause | None = None
     """A pause that is not in the ledger: the PAUSE file."""
-    jobs: list[tuple[Work, Run, Remediation]] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
+    waits: bool = False
+    """Something was held, or became due: it must be looked at again."""
     intake: Intake = field(init=False)
     _entries: list[Entry] = field(default_factory=list)
     """Verdicts that are written down together, at the end or before an episode closes."""
@@ -84,7 +76,8 @@ class Round:
         self._write()
         self._begin()
         if histories.free_slots > 0:
-            decisions.wake_some(self.connection, Verdict.LIMITED, self.now, max(_WOKEN, 2 * histories.free_slots))
+            most = max(_WOKEN, 2 * histories.free_slots)
+            self.waits |= decisions.wake_some(self.connection, Verdict.LIMITED, self.now, most)
         return self
 
     def _held(self, candidate: Candidate, histories: Histories) -> None:
@@ -108,12 +101,12 @@ class Round:
         match decision.verdict:
             case Verdict.RUN:
                 run = runs.create(self.connection, candidate, RunState.RUNNING, decision.reason, self.now)
-                self.jobs.append((Work.ATTEMPT, run, remediation))
+                self.jobs.append(Job(Work.ATTEMPT, run, remediation))
                 histories.slot(run.id, run.remediation, run.host, first=True)
                 self._record(candidate, decision, run.id)
             case Verdict.DRY_RUN:
                 run = runs.create(self.connection, candidate, RunState.QUEUED, decision.reason, self.now)
-                self.jobs.append((Work.DRY_RUN, run, remediation))
+                self.jobs.append(Job(Work.DRY_RUN, run, remediation))
                 self._record(candidate, decision, run.id)
             case Verdict.AWAITING_APPROVAL:
                 until = self.now + remediation.approve_within.total_seconds()
@@ -151,7 +144,7 @@ class Round:
         case = self._case(candidate, remediation, histories, run)
         if run.attempts and (case.standing.gone or not run.episode_open):
             runs.change(self.connection, run.id, state=RunState.VERIFYING, due_at=None)
-            self.jobs.append((Work.SETTLE, run, remediation))
+            self.jobs.append(Job(Work.SETTLE, run, remediation))
             return
         if not run.episode_open and remediation.cancel_on_resolve:
             self._end(run, Outcome.CANCELLED, RESOLVED_REASON)
@@ -163,10 +156,10 @@ class Round:
         match decision.verdict:
             case Verdict.RUN:
                 histories.slot(run.id, run.remediation, run.host, first=not run.attempts)
-                self.jobs.append((Work.ATTEMPT, runs.begin(self.connection, run, self.now), remediation))
+                self.jobs.append(Job(Work.ATTEMPT, runs.begin(self.connection, run, self.now), remediation))
             case Verdict.DRY_RUN:
                 runs.change(self.connection, run.id, state=RunState.QUEUED, due_at=None)
-                self.jobs.append((Work.DRY_RUN, run, remediation))
+                self.jobs.append(Job(Work.DRY_RUN, run, remediation))
             case _ if decision.due is None:
                 self._end(run, Outcome.CANCELLED, decision.reason)
             case _:
@@ -217,7 +210,7 @@ class Round:
 
     def _begin(self) -> None:
         """Journal attempts and their first steps with what led to them: one commit less before the first step."""
-        begun = [(run, remediation) for work, run, remediation in self.jobs if work is Work.ATTEMPT]
+        begun = [(job.run, job.remediation) for job in self.jobs if job.work is Work.ATTEMPT]
         journal.begin_attempts(self.connection, [(run.id, run.attempts) for run, _ in begun], self.now)
         journal.begin_steps(
             self.connection,
@@ -234,6 +227,7 @@ class Round:
     def _record(self, candidate: Candidate, decision: Decision, run_id: int | None = None) -> None:
         entry = Entry(candidate, decision, run_id)
         self._entries.append(entry)
+        self.waits |= decision.due is not None
         if candidate.episode.by_hand and run_id is None:
             episodes.close(self.connection, candidate.episode.id, None, self.now, decision.reason)
         self.decided[candidate.remediation, str(decision.verdict)] += entry.is_news

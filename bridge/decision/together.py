@@ -49,6 +49,6 @@ def _take(connection: Connection, policy: Policy, now: float, group: list[Notifi
     receipts = []
     for notification in group:
         accepted = len({alert.identity for alert in notification.alerts} & intake.opened)
-        receipts.append(Receipt(accepted=accepted, duplicates=len(notification.alerts) - accepted))
+        receipts.append(Receipt(accepted=accepted, duplicates=len(notification.alerts) - accepted, waits=accepted > 0))
     receipts[0].decided, receipts[0].news = Counter(whole.decided), whole.news
     return receipts

@@ -60,6 +60,11 @@ def due(connection: Connection, now: float) -> list[Candidate]:
     return [_candidate(row) for row in rows]
 
 
+def new(connection: Connection, now: float) -> list[Candidate]:
+    """Return what waits for its first decision."""
+    return [_candidate(row) for row in connection.execute(_NEW_NOW, {"now": now})]
+
+
 def current(connection: Connection, episode_id: int, remediation: str) -> Candidate | None:
     """Return the current row of an episode and a remediation."""
     which = (CURRENT, decisions.c.episode_id == episode_id, decisions.c.remediation == remediation)
@@ -85,12 +90,6 @@ def rows_of(connection: Connection, episode_ids: Sequence[int]) -> dict[int, lis
         for row in connection.execute(query):
             found.setdefault(row.episode_id, []).append(row)
     return found
-
-
-def next_due(connection: Connection) -> float | None:
-    """Return when the next held one is to be looked at."""
-    first: float | None = connection.scalar(_NEXT_DUE)
-    return first
 
 
 @dataclass(frozen=True)
@@ -138,15 +137,17 @@ def wake(connection: Connection, verdicts: Iterable[Verdict], now: float, hosts:
     _wake(connection, held, which, now)
 
 
-def wake_some(connection: Connection, verdict: Verdict, now: float, count: int) -> None:
-    """Make the longest held ones with a verdict due now: there is room for about so many."""
-    _wake(connection, _LONGEST_HELD, {"verdict": verdict, "count": count}, now)
+def wake_some(connection: Connection, verdict: Verdict, now: float, count: int) -> bool:
+    """Make the longest held ones with a verdict due now, since there is room for about so many; tell of any."""
+    return _wake(connection, _LONGEST_HELD, {"verdict": verdict, "count": count}, now)
 
 
-def _wake(connection: Connection, held: Any, which: dict[str, Any], now: float) -> None:
+def _wake(connection: Connection, held: Any, which: dict[str, Any], now: float) -> bool:
+    """Tell whether there was anything to wake."""
     rows = connection.execute(held, {**which, "now": now}).all()
     _execute(connection, _DUE, [{"which": row.id, "now": now} for row in rows])
     _execute(connection, _RUN_DUE, [{"which": row.run_id, "now": now} for row in rows if row.run_id is not None])
+    return bool(rows)
 
 
 def with_episodes(connection: Connection, episode_ids: Sequence[int]) -> list[AnyRow]:
@@ -202,7 +203,6 @@ _NEW_NOW = _ANY_DUE.where(decisions.c.decision == PENDING)
 _DUE_NOW = _ANY_DUE.where(decisions.c.decision != PENDING)
 """Thousands that are held must not stand before what has just come."""
 _STILL_HELD = select(decisions.c.id).where(decisions.c.id.in_(bindparam("ids", expanding=True)), CURRENT, *_HELD)
-_NEXT_DUE = select(decisions.c.due_at).where(*_HELD).order_by(decisions.c.due_at).limit(1)
 _ADD = insert(decisions)
 _SAID: dict[str, Any] = {
     "reason": bindparam("why"),

@@ -40,13 +40,18 @@ class Histories:
                 self._at_work.add(row.id)
         self._in_hour = connection.scalar(_IN_HOUR, {"since": now - HOUR}) or 0
         self._held = connection.scalar(_HELD) or 0
-        self._touched = self._hosts({remediation.name for _, remediation in asked})
+        since = now - limits.targets.window.total_seconds()
+        rows = connection.execute(_HOSTS, {"since": since})
+        self._hosts: dict[str, int] = {row[0]: row[1] for row in rows}
+        """How many hosts each remediation touched within the window; a reset lets the window begin anew."""
+        self._touched = self._of_these(asked, since)
+        """(remediation, host) of those that were, among the hosts that are asked about."""
         self._ends = self._last_ends(asked)
         self._returns = self._earlier(asked)
 
     def of(self, candidate: Candidate, remediation: Remediation, *, run: int = 0, attempts: int = 0) -> History:
         """Return the history of one candidate; its own run, with the attempts behind it, is in nobody's way."""
-        touched = self._touched.get(remediation.name, set())
+        host_touched = (remediation.name, candidate.host) in self._touched
         since = self._now - remediation.flapping.within.total_seconds()
         earlier = self._returns.get(candidate.episode.fingerprint, ())
         busy = [id_ for id_ in self._busy.get(candidate.host, ()) if id_ != run]
@@ -56,8 +61,8 @@ class Histories:
             last_end=self._ends.get((remediation.name, candidate.target)),
             running=len(self._at_work) - (run in self._at_work),
             runs_in_hour=self._in_hour,
-            other_hosts=len(touched - {candidate.host}),
-            host_touched=candidate.host in touched,
+            other_hosts=self._hosts.get(remediation.name, 0) - host_touched,
+            host_touched=host_touched,
             breaker=self._breakers.get(remediation.name),
             returns=sum(at > since for id_, at in earlier if id_ != candidate.episode.id),
             attempts=attempts,
@@ -68,7 +73,9 @@ class Histories:
         """Note that a run has got a slot in this round; `first`: for its first attempt."""
         self._busy.setdefault(host, set()).add(run_id)
         self._at_work.add(run_id)
-        self._touched.setdefault(remediation, set()).add(host)
+        if (remediation, host) not in self._touched:
+            self._touched.add((remediation, host))
+            self._hosts[remediation] = self._hosts.get(remediation, 0) + 1
         self._in_hour += first
 
     @property
@@ -80,12 +87,11 @@ class Histories:
         """Note that a breaker has opened in this round."""
         self._breakers[remediation] = reason
 
-    def _hosts(self, names: Iterable[str]) -> dict[str, set[str]]:
-        """Return the hosts that each remediation touched within the window; a reset lets the window begin anew."""
-        found: dict[str, set[str]] = {name: set() for name in names}
-        since = self._now - self._limits.targets.window.total_seconds()
-        for row in self._connection.execute(_TOUCHED, {"since": since}):
-            found.setdefault(row.remediation, set()).add(row.host)
+    def _of_these(self, asked: Sequence[tuple[Candidate, Remediation]], since: float) -> set[tuple[str, str]]:
+        found: set[tuple[str, str]] = set()
+        for chunk in _chunks(sorted({candidate.host for candidate, _ in asked})):
+            rows = self._connection.execute(_TOUCHED, {"since": since, "hosts": chunk})
+            found.update((name, host) for name, host in rows)
         return found
 
     def _last_ends(self, asked: Sequence[tuple[Candidate, Remediation]]) -> dict[tuple[str, str], float]:
@@ -123,12 +129,13 @@ _BREAKERS = select(breakers)
 _BUSY = select(runs.c.id, runs.c.host, runs.c.state).where(UNENDED, runs.c.slot_at.is_not(None))
 _HELD = select(func.count()).where(decisions.c.due_at.is_not(None))
 _IN_HOUR = select(func.count()).select_from(runs).where(runs.c.slot_at > bindparam("since"))
-_TOUCHED = (
-    select(runs.c.remediation, runs.c.host)
+_IN_WINDOW = (
+    select(runs.c.remediation)
     .select_from(runs.outerjoin(breaker_resets, breaker_resets.c.remediation == runs.c.remediation))
     .where(runs.c.slot_at > bindparam("since"), runs.c.slot_at > func.coalesce(breaker_resets.c.at, 0.0))
-    .distinct()
 )
+_HOSTS = _IN_WINDOW.add_columns(func.count(runs.c.host.distinct())).group_by(runs.c.remediation)
+_TOUCHED = _IN_WINDOW.add_columns(runs.c.host).where(runs.c.host.in_(bindparam("hosts", expanding=True))).distinct()
 _ENDS = (
     select(runs.c.target, func.max(runs.c.ended_at))
     .where(

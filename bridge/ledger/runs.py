@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from bridge.decision.facts import Candidate, Episode
 from bridge.decision.gates import Verdict
@@ -124,12 +124,6 @@ def due(connection: Connection, now: float) -> list[Run]:
     return [_run(row) for row in connection.execute(_DUE, {"now": now})]
 
 
-def next_due(connection: Connection) -> float | None:
-    """Return when the next of these is due."""
-    first: float | None = connection.scalar(_NEXT_DUE)
-    return first
-
-
 def of_episode(connection: Connection, episode_id: int) -> list[Run]:
     """Return the runs of an episode that have not ended."""
     query = _RUNS.where(runs.c.episode_id == episode_id, UNENDED)
@@ -222,7 +216,7 @@ _CLOSE_BY_HAND = (
     .values(state=EpisodeState.CLOSED, closed_at=bindparam("now"), close_reason=bindparam("why"))
 )
 """An episode that somebody asked for is over with its run."""
-_WITH_DUE_TIME = (RunState.WAITING, RunState.AWAITING_APPROVAL)
+WITH_DUE_TIME = (RunState.WAITING, RunState.AWAITING_APPROVAL)
 _RUNS = select(
     runs.c.id.label("run_id"),
     runs.c.remediation,
@@ -243,9 +237,8 @@ _RUNS = select(
     episodes.c.notified_at,
 ).join(episodes, episodes.c.id == runs.c.episode_id)
 
-_WAITING = (UNENDED, runs.c.state.in_(_WITH_DUE_TIME))
+_WAITING = (UNENDED, runs.c.state.in_(WITH_DUE_TIME))
 _DUE = _RUNS.where(*_WAITING, runs.c.due_at <= bindparam("now")).order_by(runs.c.due_at)
-_NEXT_DUE = select(func.min(runs.c.due_at)).where(*_WAITING)
 _OPEN = select(runs.c.id, runs.c.host, runs.c.episode_id).where(
     runs.c.id.in_(bindparam("ids", expanding=True)), UNENDED
 )

@@ -137,12 +137,13 @@ class Ledger:
         self._writer.dispose()
 
     def _write_all(self) -> None:
-        while group := self._waiting.take():
-            self._commit(group)
+        with self._writer.connect() as connection:
+            while group := self._waiting.take():
+                self._commit(connection, group)
 
-    def _commit(self, group: list[_Waiting]) -> None:
+    def _commit(self, connection: Connection, group: list[_Waiting]) -> None:
         try:
-            results = self._with_room(lambda: self._transact(group))
+            results = self._with_room(lambda: _transact(connection, group))
         except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must hear of it
             self.trouble = f"the ledger could not be written: {sqlite.sentence(error)}"
             for work in group:
@@ -156,13 +157,6 @@ class Ledger:
             else:
                 work.done.fail(problem)
 
-    def _transact(self, group: list[_Waiting]) -> list[_Done]:
-        results: list[_Done] = []
-        with self._writer.begin() as connection:
-            for alike in _kinds(group):
-                results += _attempt(connection, alike)
-        return results
-
     def _with_room(self, work: Callable[[], Result]) -> Result:
         """Do something; where the disk is full, again with a part of the reserve, until nothing is left of it."""
         while True:
@@ -172,6 +166,11 @@ class Ledger:
                 if not sqlite.is_full(error) or not self.reserve.give():
                     raise
             sqlite.checkpoint(self._writer)
+
+
+def _transact(connection: Connection, group: list[_Waiting]) -> list[_Done]:
+    with connection.begin():
+        return [done for alike in _kinds(group) for done in _attempt(connection, alike)]
 
 
 def _kinds(group: list[_Waiting]) -> Iterable[list[_Waiting]]:
@@ -184,17 +183,15 @@ def _kinds(group: list[_Waiting]) -> Iterable[list[_Waiting]]:
 
 def _attempt(connection: Connection, alike: list[_Waiting]) -> list[_Done]:
     """Do what is of one kind; where that fails for several, do each alone, so that only the one at fault suffers."""
-    connection.exec_driver_sql("SAVEPOINT share")  # half the cost of SQLAlchemy's own, for everything that is written
     try:
-        results = _do(connection, alike)
+        with sqlite.savepoint(connection):
+            results = _do(connection, alike)
     except Exception as error:  # it belongs to whoever asked for this work
         if sqlite.is_full(error):
             raise  # it is nobody's fault, and SQLite has undone the whole group
-        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT share")
         if len(alike) > 1:
             return [result for work in alike for result in _attempt(connection, [work])]
         return [(alike[0], None, error)]
-    connection.exec_driver_sql("RELEASE SAVEPOINT share")
     return [(work, result, None) for work, result in zip(alike, results, strict=True)]
 
 

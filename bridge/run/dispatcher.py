@@ -5,7 +5,7 @@ One thread and one transaction decide, so that no two runs can slip past the sam
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 
@@ -14,18 +14,20 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from bridge.actions.base import Allow
-from bridge.decision import mistakes
+from bridge.decision import at_once, mistakes
 from bridge.decision.due import Due
 from bridge.decision.facts import Pause
 from bridge.decision.gates import Verdict
+from bridge.decision.intake import Receipt
+from bridge.decision.jobs import Job, Work
 from bridge.decision.pause_file import PauseFile
 from bridge.decision.returning import Returning
-from bridge.decision.round import TWICE_SECONDS, Round, Work
+from bridge.decision.round import TWICE_SECONDS, Round
 from bridge.decision.sweep import SWEEP_SECONDS, Sweep
 from bridge.housekeeping import Housekeeping
-from bridge.ledger import decisions, runs
-from bridge.ledger.runs import Run
+from bridge.ledger import decisions
 from bridge.ledger.store import Ledger, LedgerError
+from bridge.ledger.upcoming import Upcoming
 from bridge.metrics import Metrics
 from bridge.peers.standing import Ask
 from bridge.policy.remediation import Policy, Remediation
@@ -87,6 +89,16 @@ class Dispatcher:
         """Look at what is due now."""
         self._wake.set()
 
+    def decide_at_once(self, connection: Connection, policy: Policy, now: float, receipts: Sequence[Receipt]) -> None:
+        """Decide on a little that has just come, within the transaction that records it; see `at_once`."""
+        if self.pause_file.read() is None and not self._runner.closing.is_set():
+            at_once.decide(connection, policy, now, self._runner.token, receipts)
+
+    def begin(self, jobs: Sequence[Job]) -> None:
+        """Let the crew do what was decided, which is durable by now."""
+        for job in jobs:
+            self._crew.submit(job.run, job.remediation, self._work(job))
+
     def round(self) -> float:
         """Look at everything that is due, and return when the next is."""
         self._ledger.mend()
@@ -109,8 +121,8 @@ class Dispatcher:
             self._swept = now
         self._crew.take_up_stranded()
         with self._ledger.read() as connection:
-            times = [decisions.next_due(connection), runs.next_due(connection)]
-        times.append(now + TWICE_SECONDS / 3 if due.returning else None)
+            upcoming = Upcoming.read(connection)
+        times = [upcoming.held, upcoming.waiting, now + TWICE_SECONDS / 3 if upcoming.returning else None]
         return min((moment for moment in times if moment is not None), default=now + SWEEP_SECONDS)
 
     def stop(self, grace: float) -> None:
@@ -164,8 +176,7 @@ class Dispatcher:
         self._metrics.count(done.decided, done.ended)
         tell(self._log, [*returned.intake.receipt.news, *done.intake.receipt.news])
         self._only_held = 0 if done.jobs else due.count
-        for job, run, remediation in done.jobs:
-            self._crew.submit(run, remediation, self._work(job, run))
+        self.begin(done.jobs)
 
     def _look_for_pause_file(self, now: float) -> None:
         """Once the file has gone, what it held is looked at."""
@@ -173,9 +184,9 @@ class Dispatcher:
         if before is not None and self._pause is None:
             self._ledger.write(lambda connection: decisions.wake(connection, [Verdict.PAUSED], now))
 
-    def _work(self, work: Work, run: Run) -> Callable[[Remediation, Allow], None]:
-        runner = self._runner
-        match work:
+    def _work(self, job: Job) -> Callable[[Remediation, Allow], None]:
+        runner, run = self._runner, job.run
+        match job.work:
             case Work.ATTEMPT:
                 return lambda remediation, allow: runner.attempt(run, remediation, allow)
             case Work.DRY_RUN:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from prometheus_client import CollectorRegistry
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from bridge.actions.backups.store import BackupStore
 from bridge.actions.base import Action, StepContext, StepError
@@ -120,6 +120,8 @@ class World:
         self.active: set[str] = set()
         self.silenced: set[str] = set()
         self.answers = True
+        self.asks_nobody = False
+        """Neither Prometheus nor Alertmanager is configured: what is new is decided at once."""
         self._tokens = itertools.count()
         self.begin()
 
@@ -162,6 +164,8 @@ class World:
 
     def ask(self, asked: Sequence[Episode]) -> Mapping[str, Standing]:
         """Answer as one Alertmanager does."""
+        if self.asks_nobody:
+            return {e.fingerprint: Standing() for e in asked}
         if not self.answers:
             return {e.fingerprint: Standing(asked=1, answered=0, trouble="no connection") for e in asked}
         return {
@@ -177,7 +181,16 @@ class World:
     def notify(self, *alerts: dict[str, Any]) -> Receipt:
         """Send a notification; once this returns it is acknowledged."""
         taken = parse_notification(world.notification(*alerts))
-        return self.ledger.write(lambda c: Intake(c, self.policy, self.clock()).take(taken))
+
+        def work(connection: Connection) -> Receipt:
+            receipt = Intake(connection, self.policy, self.clock()).take(taken)
+            if self.asks_nobody:
+                self.dispatcher.decide_at_once(connection, self.policy, self.clock(), [receipt])
+            return receipt
+
+        receipt = self.ledger.write(work)
+        self.dispatcher.begin(receipt.jobs)
+        return receipt
 
     def fire(self, labels: Mapping[str, str], starts_at: float) -> Receipt:
         """An alert fires, and Alertmanager knows it."""
