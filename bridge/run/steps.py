@@ -17,6 +17,7 @@ from bridge.actions.base import (
     StepRefusedError,
     StepTimeoutError,
 )
+from bridge.actions.host.shown import shown
 from bridge.ledger.journal import StepEnd
 from bridge.ledger.runs import Run
 from bridge.policy.remediation import Remediation, Step
@@ -44,18 +45,20 @@ class Workshop:
         """Say in words what a step would do."""
         try:
             action = self._prepare(step)
-            return action.plan(self._context(action))
+            return _sentence(action.plan(self._context(action)))
         except StepError as error:
-            return f"{step.action}: it would fail: {error}"
+            return _sentence(f"{step.action}: it would fail: {error}")
+        except Exception as error:  # noqa: BLE001 - as when it is run
+            return _sentence(f"{step.action}: it would fail: {type(error).__name__}: {error}")
 
     def run_step(self, step: Step, started: Callable[[int], None]) -> StepEnd:
         """Run one step and say how it ended; it raises nothing. `started` is told of each program that it starts."""
         try:
             action = self._prepare(step)
         except StepError as error:
-            return StepEnd(error.outcome, redact(str(error)))
+            return StepEnd(error.outcome, _sentence(str(error)))
         except Exception as error:  # noqa: BLE001 - an action's mistake is a failed step, with what it said
-            return StepEnd(StepOutcome.FAILED, redact(f"{type(error).__name__}: {error}"))
+            return StepEnd(StepOutcome.FAILED, _sentence(f"{type(error).__name__}: {error}"))
         context = replace(self._context(action), started=started)
         task = self.hands.start(functools.partial(self._work, action, step.action, context))
         self._wait(task, context)
@@ -115,4 +118,15 @@ class Workshop:
             exit_code = error.exit_code
         except Exception as error:  # noqa: BLE001 - an action's mistake is a failed step, with what it said
             outcome, reason = StepOutcome.FAILED, f"{type(error).__name__}: {error}"
-        return StepEnd(outcome, redact(reason), exit_code, redact(context.output.text()), dict(context.results))
+        return StepEnd(
+            outcome,
+            _sentence(context.output.without_secrets(reason)),
+            exit_code,
+            redact(context.output.text()),
+            dict(context.results),
+        )
+
+
+def _sentence(text: str) -> str:
+    """Make one line that can be kept and read of a text in which names may stand that hold anything."""
+    return shown(redact(text))

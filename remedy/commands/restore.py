@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from bridge.actions.host.shown import shown
 from remedy.control.client import BridgeClient
 from remedy.control.options import AS_JSON, CONFIG
 
@@ -33,7 +34,7 @@ def command(run: int, reason: str, file: Path, *, only_list: bool, as_json: bool
     client = BridgeClient(file)
     found = client.ask("GET", f"/api/v1/runs/{run}")
     if only_list:
-        lines = [f"{entry['path']}: {entry['kind']}, {entry['size']} bytes" for entry in found["backups"]]
+        lines = [f"{shown(entry['path'])}: {entry['kind']}, {entry['size']} bytes" for entry in found["backups"]]
         click.echo(json.dumps(found["backups"], indent=2) if as_json else "\n".join(lines or ["nothing was kept"]))
         return
     if not found["backups"]:

@@ -5,12 +5,16 @@ import os
 import stat
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from bridge.actions.base import StepContext, StepError, StepRefusedError
 from bridge.actions.host.folders import Place, opened
+from bridge.actions.host.shown import shown
 from bridge.actions.host.sizes import spell_size
+
+_ENTRIES_BETWEEN_LOOKS = 1000
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Found:
     """Device and inode."""
 
     def __str__(self) -> str:
-        return ascii_path(f"{self.folder.path}/{self.name}")
+        return shown(f"{self.folder.path}/{self.name}")
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,6 @@ class Search:
         )
 
 
-def ascii_path(text: str) -> str:
-    """Write a path so that nothing in it can pass for something else in a record: one line, no control characters."""
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
-
-
 def find(start: Place, search: Search, context: StepContext) -> Iterator[Found]:
     """Yield the files below a folder that are looked for.
 
@@ -67,26 +66,35 @@ def find(start: Place, search: Search, context: StepContext) -> Iterator[Found]:
     while waiting:
         folder = waiting.pop()
         context.pause(0)
-        try:
-            for name, info in _entries(folder):
+        with ExitStack() as kept:
+            try:
+                descriptor = kept.enter_context(opened(folder))
+            except StepError as problem:
+                if folder is start:
+                    raise
+                context.output.say(f"passed over: {problem}")
+                continue
+            for name, info in _entries(folder, descriptor, context):
                 if search.matches(name, info, now):
                     freed = info.st_blocks * 512 if info.st_nlink == 1 else 0
                     yield Found(folder, name, info.st_mtime, freed, (info.st_dev, info.st_ino))
                 elif search.recursive and stat.S_ISDIR(info.st_mode):
                     waiting.append(Place(folder.root, (*folder.way, name)))
-        except StepRefusedError as refused:
-            if folder is start:
-                raise
-            context.output.say(f"passed over: {refused}")
 
 
-def _entries(folder: Place) -> Iterator[tuple[str, os.stat_result]]:
-    with opened(folder) as descriptor, os.scandir(descriptor) as entries:
-        for entry in entries:
+def _entries(folder: Place, descriptor: int, context: StepContext) -> Iterator[tuple[str, os.stat_result]]:
+    with os.scandir(descriptor) as entries:
+        for number, entry in enumerate(entries):
+            if number % _ENTRIES_BETWEEN_LOOKS == 0:
+                context.pause(0)
             try:
-                yield entry.name, entry.stat(follow_symlinks=False)
+                info = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue  # gone meanwhile
+            except OSError as error:
+                context.output.say(f"passed over: {folder.path / entry.name}: {error.strerror}")
+            else:
+                yield entry.name, info
 
 
 @dataclass
@@ -141,10 +149,12 @@ def sweep(files: Iterable[Found], bounds: Bounds, context: StepContext) -> Swept
     done = Swept()
     for file in files:
         context.pause(0)
-        if bounds.reached(done, file.folder):
-            break
         try:
+            if bounds.reached(done, file.folder):
+                break
             _delete(file)
+        except FileNotFoundError:
+            context.output.say(f"gone meanwhile: {file}")
         except (OSError, StepError) as error:
             done.failed += 1
             context.output.say(f"left: {file}: {getattr(error, 'strerror', None) or error}")
