@@ -31,6 +31,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--log-file", type=_FILE, help="Else ../logs/auto_fix.log beside error_patterns.json.")
 @click.option("--json", "as_json", is_flag=True, help="Print each iteration's counts as a line of JSON.")
+@click.option("--ignore-cooldown", is_flag=True, help="Fix also what was fixed a moment ago.")
 @click.option("--insecure-config", is_flag=True, help="Accept files that others may write (containers).")
 def command(
     *,
@@ -43,6 +44,7 @@ def command(
     base_dir: Path | None,
     log_file: Path | None,
     as_json: bool,
+    ignore_cooldown: bool,
     insecure_config: bool,
 ) -> None:
     """Check, decide and fix in one process, without Prometheus.
@@ -59,7 +61,7 @@ def command(
     """
     if once and (continuous or iterations):
         raise click.UsageError("--once is one cycle: it does not go with --continuous and --iterations")
-    task_files = Files(files or (_USUAL,), base_dir, log_file, dict(os.environ), insecure_config)
+    task_files = Files(files or (_USUAL,), base_dir, log_file, dict(os.environ), insecure_config, ignore_cooldown)
     task = task_files.read()
     make_folder(task.policy, task.file)
 

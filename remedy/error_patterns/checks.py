@@ -45,10 +45,6 @@ class Source:
 def http(source: Source) -> dict[str, Any] | None:
     """Status 200; the daemon's environment variables change or skip it."""
     environment = source.place.environment
-    if environment.get("MKS_SKIP_HTTP_CHECK", "").lower() in ("1", "true", "yes", "on"):
-        source.keys.has(*_URL_KEYS)
-        source.keys.note("is skipped, since MKS_SKIP_HTTP_CHECK is set")
-        return None
     url = source.text(*_URL_KEYS, default=_DEFAULT_URL)
     if port := environment.get("MKS_PORT"):
         url = f"http://localhost:{port}/api/health"
@@ -58,6 +54,9 @@ def http(source: Source) -> dict[str, Any] | None:
     fields: dict[str, Any] = {"kind": "http", "url": url, "status": [status]}
     if not source.keys.get(values.flag, "verify_ssl", "tls_verify", default=True):
         fields["tls_verify"] = False
+    if environment.get("MKS_SKIP_HTTP_CHECK", "").lower() in ("1", "true", "yes", "on"):
+        source.keys.note("is skipped, since MKS_SKIP_HTTP_CHECK is set")
+        return None
     return fields
 
 
@@ -169,6 +168,11 @@ def check(keys: Keys, project: Keys, place: Place, names: Names) -> dict[str, An
     if make is None:
         keys.note(f"is left out: a health check of the type {word!r} is not known (known: {', '.join(sorted(KINDS))})")
         return None
+    common = {
+        key: keys.get(values.lasting, key, f"{key}_seconds", default=usual)
+        for key, usual in (("interval", "1m"), ("timeout", "10s"))
+    }
+    critical = keys.get(values.flag, "critical", default=False)
     try:
         made = make(Source(keys, place, project))
     except ValueError as wrong:
@@ -176,10 +180,7 @@ def check(keys: Keys, project: Keys, place: Place, names: Names) -> dict[str, An
         return None
     if made is None:
         return None
-    fields = {"name": name, **made}
-    for key, usual in (("interval", "1m"), ("timeout", "10s")):
-        fields[key] = keys.get(values.lasting, key, f"{key}_seconds", default=usual)
-    fields["critical"] = keys.get(values.flag, "critical", default=False)
+    fields = {"name": name, **made, **common, "critical": critical}
     return fields if _holds(keys, fields) else None
 
 

@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable
 
 import structlog
+from sqlalchemy import Connection
 
 from bridge.core import Bridge, NotReadyError
+from bridge.decision.gates import Verdict
 from bridge.decision.payload import Alert, Notification
-from bridge.ledger import progress
+from bridge.ledger import decisions, progress
 from bridge.ledger.store import LedgerError
 from exporters.config import ExporterConfig
 from exporters.exporter import Exporter
@@ -59,6 +61,7 @@ class Engine:
         self._wait(lambda: self.bridge.ready, None)
         if not self.stopping.is_set():
             self._end_what_is_over()
+            self.bridge.change(self._look_at_cooldowns)
             self._thread.start()
             self._wait(self._has_checked, _CHECK_SECONDS)
             if self._hurried:
@@ -164,6 +167,11 @@ class Engine:
         with self.bridge.ledger.read() as connection:
             left = progress.standing(connection)
         self._tell(ended_meanwhile(left, self.watch))
+
+    def _look_at_cooldowns(self, connection: Connection) -> bool:
+        """Decide anew what a cooldown holds: it may be shorter now, or ignored."""
+        decisions.wake(connection, (Verdict.COOLDOWN,), self.bridge.now())
+        return True
 
     def _has_read(self) -> bool:
         return not sum(sample.value for sample in self.watch.series("log_source_lag_bytes", {}))

@@ -1,7 +1,8 @@
 """What `remedy run` is to do, by its files: error_patterns.json with or without a remediation.yml, or our own two."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -49,6 +50,8 @@ class Files:
     log_file: Path | None
     environment: Mapping[str, str]
     insecure: bool = False
+    ignore_cooldown: bool = False
+    """No cooldown holds anything, whatever the files say."""
 
     def read(self) -> Task:
         """Read them.
@@ -57,6 +60,13 @@ class Files:
             ConfigError: everything that is wrong with them.
             click.UsageError: they do not go together.
         """
+        task = self._read()
+        if not self.ignore_cooldown:
+            return task
+        remediations = tuple(replace(each, cooldown=timedelta(0)) for each in task.policy.remediations)
+        return replace(task, policy=replace(task.policy, remediations=remediations))
+
+    def _read(self) -> Task:
         kinds: dict[ConfigKind, Path] = {}
         for file in self.named:
             kind = kind_of(file)

@@ -173,6 +173,7 @@ def test_the_usual_logs_and_never_our_own(tmp_path):
 def test_the_environment_changes_or_skips_the_http_check(tmp_path, environment, url):
     made = translated(tmp_path, whole(), **environment)
     assert next((check["url"] for check in made.exporter["checks"] if check["kind"] == "http"), None) == url
+    assert "health_checks[0].critical: the key is not known" not in said(made)
 
 
 def test_without_auto_fix_people_are_told_if_it_alerts(tmp_path):
