@@ -3,14 +3,15 @@
 import gzip
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from enum import StrEnum
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, BinaryIO, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from bridge.actions.base import Action, Allow, StepContext
+from bridge.actions.base import Action, Allow, StepContext, StepError
 from bridge.actions.host.fields import AbsolutePath, FileGlob
-from bridge.actions.host.folders import Place, opened, opened_file, parent_of, place_refusal, places_of
+from bridge.actions.host.folders import Place, exists, opened, opened_file, parent_of, place_refusal, places_of
 from bridge.actions.host.replacing import discard, unfinished
 from bridge.actions.host.sizes import Size, spell_size
 from bridge.actions.host.sweep import Search, find
@@ -30,8 +31,9 @@ class LogRotate(Action):
     """Set logs aside that have grown too large: `app.log` becomes `app.log.1`, that becomes `app.log.2.gz`, and so on.
 
     **Changes**: renames the logs, makes new empty ones with the same owner and mode, compresses older ones and deletes
-    those beyond `keep`. **Needs** the logs in `allow.roots`, and leave to write there. **Idempotent**: yes; a rotation
-    that was interrupted is taken up again. **Backed up**: nothing.
+    the one that would get a number beyond `keep`. **Needs** the logs in `allow.roots`, leave to write there, and for
+    logs of others the right to give the new ones to them (root, CAP_CHOWN). **Idempotent**: yes; a rotation that was
+    interrupted is taken up again. **Backed up**: nothing.
 
     With `rename` no line is lost: a writer goes on in `app.log.1` until it opens its log anew (a `process_signal` step
     after this one tells it to), and what somebody still writes is not compressed. `copytruncate` is for writers that
@@ -86,10 +88,17 @@ class LogRotate(Action):
     def run(self, context: StepContext) -> str:
         """Rotate them."""
         rotated = 0
+        for log in places_of(self.files, context.allow, missing_ok=False):
+            if exists(parent_of(log)):
+                with opened(parent_of(log)) as folder:
+                    _Rotation(self, folder, log, context).take_up()
         for log, size in list(self._large(context)):
             context.pause(0)
             with opened(parent_of(log)) as folder:
-                _Rotation(self, folder, log, context).run()
+                try:
+                    _Rotation(self, folder, log, context).run()
+                except OSError as error:
+                    raise StepError(f"'{log.path}' cannot be rotated: {error.strerror}") from None
             context.output.say(f"rotated: {log.path} ({spell_size(size)})")
             rotated += 1
         return f"rotated {rotated} logs"
@@ -117,14 +126,37 @@ class _Rotation:
         self._name = log.way[-1]
         self._copying, self._compressing = unfinished(self._name), unfinished(f"{self._name}.gz")
 
+    def take_up(self) -> None:
+        """End what was interrupted when the log had its new name, and the new log did not have its own."""
+        if not self._exists(self._name) and self._exists(self._copying):
+            self._name_new()
+
     def run(self) -> None:
+        """Rotate it.
+
+        Raises:
+            OSError: it cannot be; a new log, a copy or a compressed one that is not whole does not stay.
+        """
         for left in (self._copying, self._compressing):
             discard(left, self._folder)
+        try:
+            self._rotate()
+        except BaseException:
+            if self._exists(self._name):
+                discard(self._copying, self._folder)
+            discard(self._compressing, self._folder)
+            raise
+
+    def _rotate(self) -> None:
+        info = os.stat(self._name, dir_fd=self._folder, follow_symlinks=False)
+        if self._wanted.method is Method.RENAME:
+            os.close(self._made(self._copying, info))
         for number in range(self._first_free(), 0, -1):
             for suffix in ("", ".gz"):
                 self._shift(number, suffix)
         if self._wanted.method is Method.RENAME:
-            self._rename()
+            os.rename(self._name, f"{self._name}.1", src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            self._name_new()
         else:
             self._copy_and_cut()
         if self._wanted.compress:
@@ -147,37 +179,41 @@ class _Rotation:
         else:
             os.rename(old, f"{self._name}.{number + 1}{suffix}", src_dir_fd=self._folder, dst_dir_fd=self._folder)
 
-    def _rename(self) -> None:
-        info = os.stat(self._name, dir_fd=self._folder, follow_symlinks=False)
-        os.rename(self._name, f"{self._name}.1", src_dir_fd=self._folder, dst_dir_fd=self._folder)
+    def _made(self, name: str, like: os.stat_result) -> int:
+        """Make a file with the owner and the mode of another one, and return its descriptor."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        made = os.open(name, flags, 0o600, dir_fd=self._folder)
         try:
-            new = os.open(self._name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=self._folder)
-        except FileExistsError:
-            return  # its writer was faster
-        try:
-            if os.geteuid() == 0:
-                os.fchown(new, info.st_uid, info.st_gid)
-            os.fchmod(new, info.st_mode & 0o777)
-        finally:
-            os.close(new)
+            now = os.fstat(made)
+            if (now.st_uid, now.st_gid) != (like.st_uid, like.st_gid):
+                os.fchown(made, like.st_uid, like.st_gid)
+            os.fchmod(made, like.st_mode & 0o777)
+        except BaseException:
+            os.close(made)
+            raise
+        return made
+
+    def _name_new(self) -> None:
+        """Give the new log its name, unless its writer was faster."""
+        with suppress(FileExistsError):
+            os.link(self._copying, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder, follow_symlinks=False)
+        os.unlink(self._copying, dir_fd=self._folder)
 
     def _copy_and_cut(self) -> None:
-        aside = self._copying
         with opened_file(self._log, os.O_RDWR) as log:
-            info = os.fstat(log)
-            copy = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=self._folder)
-            try:
-                os.fchmod(copy, info.st_mode & 0o777)
-                while chunk := os.read(log, _CHUNK):
-                    os.write(copy, chunk)
-                    self._context.pause(0)
-                os.fsync(copy)
-                while chunk := os.read(log, _CHUNK):  # what came while the copy went to the disk
-                    os.write(copy, chunk)
-                os.rename(aside, f"{self._name}.1", src_dir_fd=self._folder, dst_dir_fd=self._folder)
-                os.ftruncate(log, 0)
-            finally:
-                os.close(copy)
+            with os.fdopen(self._made(self._copying, os.fstat(log)), "wb") as copy:
+                self._copy(log, copy)
+                os.fsync(copy.fileno())
+                self._copy(log, copy)  # what came while the copy went to the disk
+            os.rename(self._copying, f"{self._name}.1", src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            os.ftruncate(log, 0)
+
+    def _copy(self, source: int, target: BinaryIO) -> None:
+        """Copy all that is left of a file, to the last byte: what is read here may be cut off next."""
+        while chunk := os.read(source, _CHUNK):
+            target.write(chunk)
+            self._context.pause(0)
+        target.flush()
 
     def _compress(self, name: str) -> None:
         if not self._exists(name):
@@ -188,17 +224,14 @@ class _Rotation:
             if is_written(info):
                 self._context.output.say(f"not compressed: somebody still writes to {plain.path}")
                 return
-            aside = self._compressing
-            target = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=self._folder)
-            with os.fdopen(target, "wb") as raw:
-                os.fchmod(target, info.st_mode & 0o777)
+            with os.fdopen(self._made(self._compressing, info), "wb") as raw:
                 with gzip.GzipFile(name, "wb", self._wanted.level, raw, info.st_mtime) as packed:
                     while chunk := os.read(source, _CHUNK):
                         packed.write(chunk)
                         self._context.pause(0)
                 raw.flush()
-                os.fsync(target)
-        os.rename(aside, f"{name}.gz", src_dir_fd=self._folder, dst_dir_fd=self._folder)
+                os.fsync(raw.fileno())
+        os.rename(self._compressing, f"{name}.gz", src_dir_fd=self._folder, dst_dir_fd=self._folder)
         os.unlink(name, dir_fd=self._folder)
 
     def _exists(self, name: str) -> bool:

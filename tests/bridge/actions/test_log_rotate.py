@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -153,6 +154,72 @@ def test_no_symlink_is_written_through(home: Path, logs: Path, context: StepCont
             LogRotate(files=(logs / "app.log",), size=1, keep=3).run(context)
         except StepError:
             continue
+    assert precious.read_text() == "keep"
+
+
+@pytest.mark.parametrize("method", ["rename", "copytruncate"])
+def test_a_disk_that_is_full_loses_nothing(method: str, logs: Path, context: StepContext) -> None:
+    """A write may take a part only, and the next one nothing: what was not copied is not cut off."""
+    log, text = logs / "app.log", "x" * (1024 * 1024 + 700_000)
+    log.write_text(text)
+    (logs / "app.log.1").write_bytes(os.urandom(1024 * 1024 + 700_000))
+    before = {file.read_bytes() for file in logs.iterdir()}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * 1024 + 500_000, hard))
+    try:
+        with pytest.raises(StepError, match=r"app\.log' cannot be rotated: File too large"):
+            LogRotate(files=(log,), size=1, method=method).run(context)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert before <= {file.read_bytes() for file in logs.iterdir()}
+    assert not list(logs.glob(".*"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a file of somebody else")
+def test_a_new_log_that_its_writer_could_not_write_is_not_made(home: Path, logs: Path, context: StepContext) -> None:
+    log = logs / "app.log"
+    log.write_text("x")
+    os.chown(logs, 65534, -1)
+    home.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(StepError, match="cannot be rotated: Operation not permitted"):
+            LogRotate(files=(log,), size=1).run(context)
+    finally:
+        os.seteuid(0)
+    assert {file.name: file.stat().st_uid for file in logs.iterdir()} == {"app.log": 0}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a file of somebody else")
+@pytest.mark.parametrize("method", ["rename", "copytruncate"])
+def test_all_of_them_belong_to_whom_the_log_belongs(method: str, logs: Path, context: StepContext) -> None:
+    log = logs / "app.log"
+    for _ in range(3):
+        log.write_text("x")
+        log.chmod(0o640)
+        os.chown(log, 4711, 4712)
+        LogRotate(files=(log,), size=1, method=method).run(context)
+    found = {
+        file.name: (file.stat().st_uid, file.stat().st_gid, file.stat().st_mode & 0o777) for file in logs.iterdir()
+    }
+    assert found == dict.fromkeys(("app.log", "app.log.1", "app.log.2.gz", "app.log.3.gz"), (4711, 4712, 0o640))
+
+
+def test_a_rotation_that_ended_without_a_new_log_is_taken_up(logs: Path, context: StepContext) -> None:
+    (logs / "app.log.1").write_text("older\n")
+    (logs / ".app.log.unfinished").write_text("")
+    assert LogRotate(files=(logs / "app.log",), size=1).run(context) == "rotated 0 logs"
+    assert texts(logs) == {"app.log": "", "app.log.1": "older\n"}
+
+
+def test_nothing_is_cut_off_elsewhere_through_what_lies_aside(home: Path, logs: Path, context: StepContext) -> None:
+    precious = home / "precious"
+    precious.write_text("keep")
+    for method in ("rename", "copytruncate"):
+        (logs / "app.log").write_text("x")
+        for name in (".app.log.unfinished", ".app.log.gz.unfinished"):
+            (logs / name).hardlink_to(precious)
+        LogRotate(files=(logs / "app.log",), size=1, method=method).run(context)
     assert precious.read_text() == "keep"
 
 
