@@ -60,10 +60,14 @@ def ripgrep(file: Path, patterns: list[LogPattern]) -> Callable[[], object]:
     return lambda: subprocess.run(argv, check=False, capture_output=True)
 
 
+def mtail_program(patterns: list[LogPattern]) -> str:
+    rules = "".join(f'/(?i){p.regex.replace("/", chr(92) + "/")}/ {{\n  matches["{p.id}"]++\n}}\n' for p in patterns)
+    return f"counter matches by pattern\n{rules}"
+
+
 def mtail(file: Path, patterns: list[LogPattern], folder: Path) -> tuple[int, Callable[[], object]]:
     """Prepare a program for mtail, and a part of the log: all takes minutes, and invalid UTF-8 ends its reading."""
-    rules = "".join(f'/(?i){p.regex.replace("/", chr(92) + "/")}/ {{\n  matches["{p.id}"]++\n}}\n' for p in patterns)
-    (folder / "twelve.mtail").write_text(f"counter matches by pattern\n{rules}")
+    (folder / "twelve.mtail").write_text(mtail_program(patterns))
     with file.open("rb") as data:
         text = data.read(_MTAIL_READS).decode("utf-8", "ignore").encode()
     (folder / "part.log").write_bytes(text)
@@ -81,6 +85,7 @@ def main() -> None:
     hyperscan, plain = make_engine(patterns, EngineChoice.HYPERSCAN), make_engine(patterns, EngineChoice.RE)
     read(file)  # so that nobody waits for the disk
     timed(size, "only reading it", lambda: read(file))
+    timed(size, "wc -l", lambda: subprocess.run(["wc", "-l", str(file)], check=True, stdout=subprocess.DEVNULL))
     fast = timed(size, "hyperscan and re", lambda: scanned(file, hyperscan, ids))
     slow = timed(size, "re alone", lambda: scanned(file, plain, ids))
     if shutil.which("rg"):
