@@ -29,7 +29,8 @@ def command(name: str, configs: tuple[Path, ...], root: Path, *, shared_tmp: boo
     """Write a hardened unit, which may touch what its configuration names and nothing else.
 
     From `allow:` come `ReadWritePaths=`, from the actions in use `AmbientCapabilities=`, and from both, the checks and
-    the logs `SupplementaryGroups=`. Run it again when the configuration changes. It starts nothing.
+    the logs `SupplementaryGroups=`. Run it again when the configuration changes. It starts nothing. `once` is one
+    cycle of `remedy run` every five minutes, by a timer.
 
     Example: remedy install-service bridge --config /etc/remedy/remediation.yml --dry-run
     """
@@ -53,11 +54,11 @@ def command(name: str, configs: tuple[Path, ...], root: Path, *, shared_tmp: boo
     _write(placed, root)
     if root == Path("/"):
         _take_effect()
-    click.echo(f"then: systemctl enable --now {service.unit}")
+    click.echo(f"then: systemctl enable --now {service.begun_by}")
 
 
 def _needs(service: Service, configs: tuple[Path, ...]) -> Needs:
-    if service is Service.RUN:
+    if service in (Service.RUN, Service.ONCE):
         task = Files(configs, None, None, dict(os.environ)).read()
         return of_bridge(task.policy).with_also(of_exporter(task.exporter), task.log_file.parent)
     wanted = ConfigKind.EXPORTER if service is Service.EXPORTER else ConfigKind.REMEDIATION

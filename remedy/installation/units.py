@@ -18,11 +18,18 @@ class Service(StrEnum):
     BRIDGE = "bridge"
     EXPORTER = "exporter"
     RUN = "run"
+    ONCE = "once"
+    """One cycle of `remedy run` at each time of its timer."""
 
     @property
     def unit(self) -> str:
         """The unit's name."""
         return f"remedy-{self}.service"
+
+    @property
+    def begun_by(self) -> str:
+        """The unit to enable."""
+        return "remedy-once.timer" if self is Service.ONCE else self.unit
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,10 @@ def files(
     options = " ".join(f"--config {_word(str(config))}" for config in configs)
     unit = _EXEC.sub(lambda found: f"ExecStart={_word(str(program))} {found['command']} {options}", unit)
     systemd = Path("etc/systemd/system")
+    timer = service.begun_by if service.begun_by != service.unit else None
     return [
         Placed(systemd / service.unit, unit),
+        *([Placed(systemd / timer, (folder / timer).read_text(encoding="utf-8"))] if timer else []),
         Placed(systemd / f"{service.unit}.d" / _DROP_IN, _drop_in(configs, needs, shared_tmp=shared_tmp)),
         Placed(Path("etc/sysusers.d/remedy.conf"), (folder / "remedy.sysusers.conf").read_text(encoding="utf-8")),
         Placed(Path("etc/tmpfiles.d/remedy.conf"), (folder / "remedy.tmpfiles.conf").read_text(encoding="utf-8")),

@@ -85,7 +85,7 @@ def test_the_exporter_is_in_the_groups_that_may_read_its_logs(place: Path) -> No
 
 
 @needs_analyze
-@pytest.mark.parametrize("service", ["bridge", "exporter", "run"])
+@pytest.mark.parametrize("service", ["bridge", "exporter", "run", "once"])
 def test_systemd_accepts_it_and_calls_it_well_confined(place: Path, service: str) -> None:
     files = {
         "exporter": [written(place, "exporter.yml", EXPORTER)],
@@ -138,6 +138,14 @@ def test_the_daemons_own_file_is_enough(place: Path) -> None:
     lines = drop_in(place, "run")
     assert f"ReadWritePaths=-{place}/app" in lines
     assert "AmbientCapabilities=CAP_CHOWN CAP_FOWNER" in lines
+
+
+def test_one_cycle_comes_with_its_timer(place: Path) -> None:
+    files = [written(place, "exporter.yml", EXPORTER), written(place, "remediation.yml", BRIDGE)]
+    done = install(place, "once", *files)
+    assert done.stdout.splitlines()[-1] == "then: systemctl enable --now remedy-once.timer", done.stderr
+    timer = place / "root/etc/systemd/system/remedy-once.timer"
+    assert "OnCalendar=*:0/5" in timer.read_text()
 
 
 def test_a_private_tmp_would_clean_nothing(place: Path) -> None:

@@ -26,7 +26,7 @@ def service(unit: Path) -> configparser.SectionProxy:
 def installed(tmp_path: Path) -> list[Path]:
     """The units as they are once installed: with a program that is there."""
     copies = []
-    for unit in UNITS:
+    for unit in (*UNITS, *FOLDER.glob("*.timer")):
         copy = tmp_path / unit.name
         copy.write_text(unit.read_text().replace("/opt/remedy/bin/remedy", shutil.which("true")))
         copies.append(copy)
@@ -56,7 +56,7 @@ def test_systemd_finds_a_misspelt_key(installed: list[Path]) -> None:
 
 @needs_analyze
 def test_systemd_calls_them_well_confined(installed: list[Path]) -> None:
-    for unit in installed:
+    for unit in (each for each in installed if each.suffix == ".service"):
         answer = analyze("security", "--offline=true", "--threshold=25", unit)
         assert answer.returncode == 0, answer.stdout[-200:]
 
@@ -65,16 +65,15 @@ def test_systemd_calls_them_well_confined(installed: list[Path]) -> None:
 def test_each_unit_keeps_its_promises(unit: Path) -> None:
     keys = service(unit)
     promised = {
-        "Type": "notify",
         "NoNewPrivileges": "true",
         "PrivateTmp": "true",
         "ProtectSystem": "strict",
         "MemoryMax": "512M",
         "CPUQuota": "50%",
-        "Restart": "always",
         "KillMode": "control-group",
-        "ExecReload": "kill -HUP $MAINPID",
     }
+    serves = {"Type": "notify", "Restart": "always", "WatchdogSec": "30s", "ExecReload": "kill -HUP $MAINPID"}
+    promised |= {"Type": "oneshot", "SuccessExitStatus": "1"} if unit.stem == "remedy-once" else serves
     assert {key: keys[key] for key in promised} == promised
     assert keys["User"].startswith("remedy-")
     assert f"u {keys['User']} " in (FOLDER / "remedy.sysusers.conf").read_text()

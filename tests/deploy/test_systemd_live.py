@@ -54,7 +54,7 @@ class Unit:
         """Write the unit; what it starts is that of this clone."""
         keys = service(FOLDER / f"{self.name}.service")
         kept = "\n".join(f"{key}={keys[key]}" for key in KEPT)
-        command = re.sub(r"^\S+ (.*) \S+$", rf"{REMEDY} \1 {self.file}", keys["ExecStart"])
+        command = re.sub(r"^\S+ (.*?)(?: --config \S+)+$", rf"{REMEDY} \1 --config {self.file}", keys["ExecStart"])
         return f"[Unit]\nStartLimitIntervalSec=0\n[Service]\n{kept}\nExecStart={command}\n"
 
     def show(self, key: str) -> str:
@@ -91,3 +91,26 @@ def test_a_wrong_configuration_does_not_count_as_started(unit: Unit) -> None:
     with pytest.raises(Exception, match="non-zero exit status"):
         unit.manager.call("start", unit.name)
     assert unit.show("ExecMainStatus") == "2"
+
+
+def test_the_daemons_own_file_is_served_at_a_socket_and_comes_back(manager: UserManager, tmp_path: Path) -> None:
+    file = tmp_path / "app" / "scripts" / "error_patterns.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"error_patterns": [], "log_paths": ["logs/app.log"]}')
+    file.chmod(0o600)
+    keys = service(FOLDER / "remedy-run.service")
+    kept = "\n".join(f"{key}={keys[key]}" for key in KEPT)
+    command = f"{REMEDY} run --continuous --config {file}"
+    manager.write("remedy-run.service", f"[Unit]\nStartLimitIntervalSec=0\n[Service]\n{kept}\nExecStart={command}\n")
+    try:
+        manager.call("start", "remedy-run")
+        socket_file = tmp_path / "app" / ".remedy" / "bridge.sock"
+        assert socket_file.exists(), "systemctl returned, so it answers"
+        first = manager.call("show", "--value", "-p", "MainPID", "remedy-run")
+        manager.call("kill", "--signal=KILL", "remedy-run")
+        wait_for(lambda: manager.call("show", "--value", "-p", "MainPID", "remedy-run") not in (first, "0"), within=30)
+        wait_for(lambda: manager.call("show", "--value", "-p", "ActiveState", "remedy-run") == "active", within=30)
+    finally:
+        manager.call("stop", "remedy-run")
+        manager.call("reset-failed")
+    assert not socket_file.exists()
