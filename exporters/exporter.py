@@ -103,14 +103,19 @@ class Exporter:
         if not config.log_sources:
             self.counts.begin((), {})
             return None
-        return Follower(
-            config.log_sources,
-            config.log_patterns,
-            engine=make_engine(config.log_patterns, config.engine),
-            store=store or _open_store(config.state),
-            counts=self.counts,
-            clock=self._clock,
-        )
+        store = store or _open_store(config.state)
+        try:
+            return Follower(
+                config.log_sources,
+                config.log_patterns,
+                engine=make_engine(config.log_patterns, config.engine),
+                store=store,
+                counts=self.counts,
+                clock=self._clock,
+            )
+        except sqlite3.Error as error:
+            store.close()
+            raise _unusable(config.state, error) from None
 
 
 def _open_store(path: Path) -> Store:
@@ -118,5 +123,11 @@ def _open_store(path: Path) -> Store:
     try:
         return Store(path)
     except (OSError, sqlite3.Error) as error:
-        hint = " (does another exporter use it?)" if "locked" in str(error) else ""
-        raise ConfigError([Problem(str(path), None, "state", f"cannot be opened: {error}{hint}")]) from None
+        raise _unusable(path, error) from None
+
+
+def _unusable(path: Path, error: Exception) -> ConfigError:
+    hint = " (does another exporter use it?)" if "locked" in str(error) else ""
+    if any(each in str(error) for each in ("no such column", "malformed", "not a database")):
+        hint = "; move it away to begin anew, without the counts in it"
+    return ConfigError([Problem(str(path), None, "state", f"cannot be opened: {error}{hint}")])

@@ -96,6 +96,7 @@ class Store:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")  # safe against kill -9; a power cut may undo the last moments
         self._db.executescript(_SCHEMA)
+        self.load("")  # another's tables are found out here
 
     def close(self) -> None:
         """Close it."""

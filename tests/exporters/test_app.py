@@ -4,17 +4,20 @@ import http.server
 import json
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import requests
 
+from exporters.logs.store import Store
 from tests.exporters.running import RunningExporter
 
 
@@ -178,3 +181,28 @@ def test_scan_and_health_commands(tmp_path: Path) -> None:
         [sys.executable, "-m", "remedy", "health", "--config", str(file)], capture_output=True, check=False
     )
     assert (health.returncode, json.loads(health.stdout)["overall_status"]) == (1, "degraded")
+
+
+@pytest.mark.parametrize("kind", ["no database", "another's", "damaged"])
+def test_a_state_that_cannot_be_used_is_a_sentence(tmp_path: Path, kind: str) -> None:
+    state = tmp_path / "exporter.db"
+    if kind == "no database":
+        state.write_text("something else " * 100)
+    elif kind == "another's":
+        with closing(sqlite3.connect(state)) as database:
+            database.execute("CREATE TABLE files (something TEXT)")
+    else:
+        Store(state).close()
+        data = bytearray(state.read_bytes())
+        data[4096:] = b"x" * len(data[4096:])
+        state.write_bytes(data)
+    (tmp_path / "exporter.yml").write_text(
+        f"listen: 127.0.0.1:0\nstate: {state}\nlog_sources: [{{name: app, path: {tmp_path}/app.log}}]\n"
+    )
+    argv = [sys.executable, "-m", "remedy", "exporter", "--config", str(tmp_path / "exporter.yml")]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=20)
+    said = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert said[0].startswith(f"{state}: state: cannot be opened: ")
+    assert said[0].endswith("move it away to begin anew, without the counts in it")
+    assert "Traceback" not in done.stderr
