@@ -139,6 +139,8 @@ def _announce(task: Task, log: DaemonLog) -> None:
     log.say("自動修復デーモン起動")
     for note in task.notes:
         log.say(str(note), "WARNING")
+    if task.policy.settings.logs.directory is not None:
+        log.say("`logs:` is for `remedy bridge`: here all of it is in this log, and alerts.log beside it", "WARNING")
     if not task.policy.settings.alertmanagers:
         held = f"`remedy pause REASON --config {task.file}`, or a file PAUSE in {task.policy.ledger_file.parent},"
         log.say(f"there are no silences without alertmanagers: {held} is all that holds fixes")
