@@ -13,9 +13,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.actions.backups.store import BackupStore
+from bridge.decision import again
 from bridge.decision.explanation import as_episodes, explain
 from bridge.decision.facts import Candidate, Episode, History
-from bridge.decision.intake import Intake, Receipt
+from bridge.decision.intake import Receipt
 from bridge.decision.payload import Notification
 from bridge.decision.together import take_together
 from bridge.escalation.delivery import Delivery
@@ -181,7 +182,7 @@ class Bridge:
         if self._parts is not None:
             self._parts.others.adopt(policy.settings)
             self._parts.ledger.reserve.size = policy.settings.reserve
-            receipt = self._parts.ledger.write(lambda c: Intake(c, policy, self._clock()).decide_again())
+            receipt = self._parts.ledger.write(lambda c: again.after_reload(c, policy, self._clock()))
             self.metrics.count(receipt.decided, receipt.ended)
             self._tell(receipt)
             self._parts.dispatcher.wake()

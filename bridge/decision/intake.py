@@ -5,6 +5,7 @@ Only gates that need the configuration alone are asked here; everything else wai
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -18,7 +19,6 @@ from bridge.escalation import levels as escalation
 from bridge.ledger import decisions, episodes, runs
 from bridge.ledger.episodes import EpisodeState
 from bridge.ledger.runs import Outcome, Run, RunState
-from bridge.ledger.schema import AnyRow
 from bridge.policy.remediation import Policy, Remediation
 from bridge.telling import News
 
@@ -100,7 +100,7 @@ class Intake:
         episodes.reopen(self.connection, episode.id)
         held = decisions.rows_of(self.connection, [episode.id]).get(episode.id, [])
         decisions.retire(self.connection, [row.id for row in held], self.now)
-        self._add(self._verdicts(episode))
+        self.add([episode], self.verdicts(episode))
         escalation.tell_at_once(self.connection, [episode], self.policy, self.now)
         return self.receipt
 
@@ -113,26 +113,6 @@ class Intake:
             self._over(run, reason)
         self.receipt.decided.update(decisions.finish(self.connection, episode_id, Verdict.RESOLVED, reason, self.now))
         return self.receipt
-
-    def decide_again(self) -> Receipt:
-        """After a reload: decide anew on every open episode that has a "no" without a run, where it is another now."""
-        opened = [episode for episode, _ in episodes.in_state(self.connection, EpisodeState.OPEN)]
-        current = decisions.rows_of(self.connection, [episode.id for episode in opened])
-        for episode in opened:
-            rows = current.get(episode.id, [])
-            if any(self._stands(row) for row in rows):
-                continue
-            wanted = self._verdicts(episode)
-            before = {(row.remediation, row.decision, row.reason) for row in rows}
-            if before != {(name, str(no.verdict), no.reason) for _, name, _, _, no in wanted if no is not None}:
-                decisions.retire(self.connection, [row.id for row in rows], self.now)
-                self._add(wanted)
-                escalation.tell_at_once(self.connection, [episode], self.policy, self.now)
-        return self.receipt
-
-    def _stands(self, row: AnyRow) -> bool:
-        """Tell whether a current decision outlives a reload: it led to a run, or waits and is still configured."""
-        return row.run_id is not None or (row.due_at is not None and self.policy.named(row.remediation) is not None)
 
     def _over(self, run: Run, reason: str) -> None:
         remediation = self.policy.named(run.remediation)
@@ -171,12 +151,12 @@ class Intake:
         self.opened.update(episode.fingerprint for episode in added)
         rows: list[Verdicts] = []
         for episode, state in zip(added, states, strict=True):
-            rows += self._verdicts(episode) if state is EpisodeState.OPEN else [_unsure(episode, self.now)]
-        self._add(rows)
+            rows += self.verdicts(episode) if state is EpisodeState.OPEN else [_unsure(episode, self.now)]
+        self.add(added, rows)
         opened = [episode for episode, state in zip(added, states, strict=True) if state is EpisodeState.OPEN]
         escalation.tell_at_once(self.connection, opened, self.policy, self.now)
 
-    def _verdicts(self, episode: Episode) -> list[Verdicts]:
+    def verdicts(self, episode: Episode) -> list[Verdicts]:
         """Return the first row for each remediation of an episode; None: it is decided on in the next round."""
         chosen, refusal = gates.choose(episode, self.policy)
         if refusal is not None:
@@ -187,14 +167,16 @@ class Intake:
             decision = gates.decide(case, gates.CONFIGURED)
             final = None if decision.verdict is Verdict.RUN else decision
             rows.append((episode.id, remediation.name, case.host, case.target, final))
-            if final is not None:
-                self.receipt.news.append(News(episode, remediation.name, final))
         return rows
 
-    def _add(self, rows: list[Verdicts]) -> None:
-        for _, remediation, _, _, decision in rows:
+    def add(self, about: Sequence[Episode], rows: list[Verdicts]) -> None:
+        """Write first rows down, for these episodes."""
+        told = {episode.id: episode for episode in about}
+        for episode_id, remediation, _, _, decision in rows:
             if decision is not None:
                 self.receipt.decided[remediation, str(decision.verdict)] += 1
+                if remediation:
+                    self.receipt.news.append(News(told[episode_id], remediation, decision))
         decisions.add(self.connection, rows, self.now)
 
 

@@ -46,7 +46,8 @@ def last_ends(connection: Connection, fingerprints: Sequence[str]) -> dict[str, 
     for start in range(0, len(fingerprints), _CHUNK):
         chunk = {"fingerprints": fingerprints[start : start + _CHUNK]}
         for row in connection.execute(_CLOSED, chunk):
-            found[row.fingerprint] = row.ends_at if row.ends_at is not None else row.starts_at
+            before = found.get(row.fingerprint, row.starts_at)
+            found[row.fingerprint] = max(before, row.starts_at) if row.ends_at is None else row.ends_at
     return found
 
 

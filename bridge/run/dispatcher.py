@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from bridge.actions.base import Allow
-from bridge.decision import at_once, mistakes
+from bridge.decision import again, at_once, mistakes
 from bridge.decision.due import Due
 from bridge.decision.facts import Pause
 from bridge.decision.gates import Verdict
@@ -76,10 +76,14 @@ class Dispatcher:
 
     def recover(self) -> int:
         """Take up what the last process left; return how many runs. Called once, before `start`."""
-        self._housekeeping.begin(self._policy().memory)
+        policy = self._policy()
+        self._housekeeping.begin(policy.memory)
         now = self._clock()
         self._ledger.write(lambda connection: decisions.wake(connection, _MAY_HAVE_ENDED, now))
-        return self._crew.recovery.recover(self._policy())
+        receipt = self._ledger.write(lambda connection: again.after_start(connection, policy, now))
+        self._metrics.count(receipt.decided, receipt.ended)
+        tell(self._log, receipt.news)
+        return self._crew.recovery.recover(policy)
 
     def start(self) -> None:
         """Begin to decide."""

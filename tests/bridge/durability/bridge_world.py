@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 
 from bridge.actions.backups.store import BackupStore
 from bridge.actions.base import Action, StepContext, StepError
+from bridge.decision import again
 from bridge.decision.facts import Episode, Standing
 from bridge.decision.intake import Intake, Receipt
 from bridge.decision.payload import fingerprint, parse_notification
@@ -206,7 +207,7 @@ class World:
     def adopt(self, policy: Policy) -> Receipt:
         """Reload with another configuration."""
         self.policy = policy
-        return self.ledger.write(lambda c: Intake(c, policy, self.clock()).decide_again())
+        return self.ledger.write(lambda c: again.after_reload(c, policy, self.clock()))
 
     def round(self) -> None:
         """Decide once."""

@@ -141,35 +141,6 @@ def test_an_attempt_under_way_goes_on_and_a_waiting_retry_does_not(world):
     assert (len(world.hand.touches), outcomes(world)) == (1, ["unverified"])
 
 
-OTHER = {**LABELS, "alertname": "Other"}
-RELOADS = {
-    "off, then on": ("mode: off", LABELS, Verdict.DISABLED, "mode: auto"),
-    "auto_fix false, then true": ("auto_fix: false", LABELS, Verdict.DISABLED, "auto_fix: true"),
-    "no match, then one": ("max_retries: 1", OTHER, Verdict.NO_MATCH, "max_retries: 1"),
-    "no target, then one": (
-        'target: "{{ labels.gone }}"',
-        LABELS,
-        Verdict.NO_TARGET,
-        'target: "{{ labels.instance }}"',
-    ),
-    "dry_run has led to a run, and stays": ("mode: dry_run", LABELS, Verdict.DRY_RUN, "mode: auto"),
-}
-
-
-@pytest.mark.parametrize(("before", "labels", "verdict", "after"), RELOADS.values(), ids=RELOADS)
-def test_a_no_without_a_run_is_decided_again_after_a_reload(tmp_path, before, labels, verdict, after):
-    with opened(tmp_path, CONFIGURATION.format(extra=before)) as world:
-        world.fire(labels, world.now)
-        world.settle(2)
-        (row,) = world.rows(decisions, decisions.c.current)
-        assert (row.decision, world.hand.touches) == (verdict, [])
-        text = CONFIGURATION.format(extra=after).replace('alertname="Down"', 'alertname=~"Down|Other"')
-        world.adopt(world.with_recorded_steps(policy(text, tmp_path / "ledger.db")))
-        world.settle(2)
-        assert bool(world.hand.touches) == (verdict is not Verdict.DRY_RUN)
-        assert len(world.rows(decisions, decisions.c.current)) == 1
-
-
 def test_a_reload_that_changes_nothing_writes_nothing(world):
     world.policy = policy("remediations: []")
     world.fire(LABELS, world.now)

@@ -217,6 +217,20 @@ def test_stale_copies_are_no_returns(world):
     assert len(world.hand.touches) == 2
 
 
+def test_what_was_stale_makes_no_other_stale_copy_new(world):
+    """A second Prometheus has another start for the same alert: copies of both come after the end of both."""
+    began = world.now
+    world.fire(labels(), began)
+    world.settle(2)
+    world.advance(50)
+    world.resolve(labels(), began)
+    for starts_at in (began, began + 20):
+        world.notify(alert(labels(), starts_at=starts_at))
+        assert world.rows(episodes)[-1].state == "returning"
+        world.settle(2)
+        assert world.rows(episodes)[-1].close_reason.startswith("the notification was stale")
+
+
 def test_a_real_return_with_the_old_start_is_acted_on_after_two_questions(world):
     began = world.now
     world.fire(labels(), began)
