@@ -1,5 +1,6 @@
 """A SQLite file."""
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -30,11 +31,8 @@ class Sqlite(Check):
     def run(self, context: CheckContext) -> CheckResult:
         if not self.path.exists():
             return unhealthy(f"{self.path} does not exist")
-        uri = f"file:{quote(str(self.path.absolute()))}?mode=ro"
         try:
-            with closing(sqlite3.connect(uri, uri=True, timeout=max(0.0, context.remaining() - 0.2))) as database:
-                tables: int = database.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0]
-                found = self._problems(database)
+            tables, found = self._look(context)
         except sqlite3.Error as error:
             return unhealthy(f"{self.path}: {error}{self._holders() if 'locked' in str(error) else ''}")
         if found:
@@ -42,6 +40,26 @@ class Sqlite(Check):
         if tables < self.min_tables:
             return unhealthy(f"{self.path} has {tables} tables, fewer than {self.min_tables}", tables, "tables")
         return healthy(f"{self.path} has {tables} tables", tables, "tables", tables=tables)
+
+    def _look(self, context: CheckContext) -> tuple[int, list[str]]:
+        """Return the number of tables, and what SQLite finds wrong."""
+        uri = f"file:{quote(str(self.path.absolute()))}?mode=ro"
+        try:
+            return self._asked(uri, context)
+        except sqlite3.OperationalError:
+            if not self._is_at_rest():
+                raise
+            return self._asked(f"{uri}&immutable=1", context)
+
+    def _asked(self, uri: str, context: CheckContext) -> tuple[int, list[str]]:
+        with closing(sqlite3.connect(uri, uri=True, timeout=max(0.0, context.remaining() - 0.2))) as database:
+            tables: int = database.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0]
+            return tables, self._problems(database)
+
+    def _is_at_rest(self) -> bool:
+        """Does nobody have it open in WAL mode, in a folder where we may not make the -shm that reading it needs?"""
+        may_write = os.access(self.path.parent, os.W_OK, effective_ids=True)
+        return not may_write and not Path(f"{self.path}-wal").exists()
 
     def _problems(self, database: sqlite3.Connection) -> list[str]:
         if self.integrity == "none":

@@ -181,6 +181,34 @@ def test_sqlite_says_who_holds_the_lock(database: Path) -> None:
         holder.kill()
 
 
+_AS_NOBODY = """
+import os, sys
+from exporters.checks import sqlite
+from tests.exporters.checks.looking import look
+if os.geteuid() == 0:
+    os.seteuid(65534)
+print(look("sqlite", path=sys.argv[1]).message)
+"""
+
+
+def test_sqlite_in_wal_mode_and_closed_where_we_may_not_write() -> None:
+    """Reading such a file makes a -shm beside it, else."""
+    folder = Path(tempfile.mkdtemp())
+    try:
+        with closing(sqlite3.connect(folder / "app.db")) as database:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("CREATE TABLE orders (id INTEGER)")
+            database.commit()
+        folder.chmod(0o555)
+        done = subprocess.run(
+            [sys.executable, "-c", _AS_NOBODY, str(folder / "app.db")], capture_output=True, text=True, check=False
+        )
+        assert done.stdout == f"{folder}/app.db has 1 tables\n", done.stderr
+    finally:
+        folder.chmod(0o755)
+        shutil.rmtree(folder)
+
+
 def test_sqlite_is_not_in_the_way(database: Path) -> None:
     """A writer at work is neither delayed nor refused."""
     done, written = threading.Event(), list[int]()
