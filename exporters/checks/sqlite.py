@@ -12,6 +12,7 @@ from pydantic import Field
 
 from exporters.checks.base import Check, CheckContext, CheckResult, healthy, unhealthy
 
+_NO_SHM = ("SQLITE_READONLY", "SQLITE_CANTOPEN")
 _INTEGRITY = {"quick": "PRAGMA quick_check(3)", "full": "PRAGMA integrity_check(3)"}
 
 
@@ -46,8 +47,8 @@ class Sqlite(Check):
         uri = f"file:{quote(str(self.path.absolute()))}?mode=ro"
         try:
             return self._asked(uri, context)
-        except sqlite3.OperationalError:
-            if not self._is_at_rest():
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith(_NO_SHM) or not self._is_at_rest():
                 raise
             return self._asked(f"{uri}&immutable=1", context)
 

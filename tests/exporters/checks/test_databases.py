@@ -185,9 +185,10 @@ _AS_NOBODY = """
 import os, sys
 from exporters.checks import sqlite
 from tests.exporters.checks.looking import look
+b"".decode("ascii")  # Python itself may be out of reach later
 if os.geteuid() == 0:
     os.seteuid(65534)
-print(look("sqlite", path=sys.argv[1]).message)
+print(look("sqlite", seconds=1, path=sys.argv[1]).message)
 """
 
 
@@ -200,10 +201,14 @@ def test_sqlite_in_wal_mode_and_closed_where_we_may_not_write() -> None:
             database.execute("CREATE TABLE orders (id INTEGER)")
             database.commit()
         folder.chmod(0o555)
-        done = subprocess.run(
-            [sys.executable, "-c", _AS_NOBODY, str(folder / "app.db")], capture_output=True, text=True, check=False
-        )
+        asked = [sys.executable, "-c", _AS_NOBODY, str(folder / "app.db")]
+        done = subprocess.run(asked, capture_output=True, text=True, check=False)
         assert done.stdout == f"{folder}/app.db has 1 tables\n", done.stderr
+        with closing(sqlite3.connect(folder / "app.db", isolation_level=None)) as database:
+            database.execute("PRAGMA journal_mode = DELETE")
+            database.execute("BEGIN EXCLUSIVE")
+            done = subprocess.run(asked, capture_output=True, text=True, check=False)
+            assert "database is locked" in done.stdout, done.stderr
     finally:
         folder.chmod(0o755)
         shutil.rmtree(folder)
