@@ -1,7 +1,8 @@
 """Clear a cache: folders, or keys of a Redis."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Self
 
@@ -11,7 +12,8 @@ from bridge.actions.base import Action, Allow, StepContext, StepError
 from bridge.actions.host.fields import AbsolutePath, FileGlob, Text
 from bridge.actions.host.folders import Place, opened, parent_of, place_refusal, places_of
 from bridge.actions.host.http import secret_line
-from bridge.actions.host.sweep import Bounds, Search, oldest, sweep
+from bridge.actions.host.sizes import spell_size
+from bridge.actions.host.sweep import Bounds, Found, Search, oldest, sweep
 from remedy.config.durations import Duration
 from remedy.config.extras import MissingExtra, require
 
@@ -69,45 +71,66 @@ class CacheClear(Action):
                 yield "redis_url_file", str(missing)
 
     def plan(self, context: StepContext) -> str:
-        """Say what would be deleted."""
-        del context
-        if self.prefix is not None:
-            return f"delete the keys of Redis that begin with '{self.prefix}'"
-        return f"delete what is in {', '.join(map(str, self.directories))}"
+        """Count what would be deleted now."""
+        if self.redis_url_file is not None and self.prefix is not None:
+            with self._keys(secret_line(self.redis_url_file), self.prefix, context) as (_, keys):
+                return f"delete {sum(1 for _ in keys)} keys of Redis that begin with '{self.prefix}'"
+        found = self._oldest(context)
+        size = spell_size(sum(file.size for file in found))
+        return f"delete {len(found)} files ({size}) in {', '.join(map(str, self.directories))}"
 
     def run(self, context: StepContext) -> str:
         """Delete it."""
         if self.redis_url_file is not None and self.prefix is not None:
             return self._redis(secret_line(self.redis_url_file), self.prefix, context)
-        starts = places_of(self.directories, context.allow, missing_ok=self.missing_ok)
-        search = Search(self.patterns, self.older_than.total_seconds(), recursive=True)
-        done = sweep(oldest(starts, search, context, self.max_files), Bounds(self.max_files, 2**63), context)
-        removed = sum(_remove_empty(start, context) for start in starts)
+        done = sweep(self._oldest(context), Bounds(self.max_files, 2**63), context)
+        removed = sum(_remove_empty(start, context) for start in self._starts(context))
         if done.failed and not done.files:
             raise StepError(f"{done}: see the output")
         return f"{done}, and {removed} empty folders"
 
+    def _starts(self, context: StepContext) -> list[Place]:
+        return places_of(self.directories, context.allow, missing_ok=self.missing_ok)
+
+    def _oldest(self, context: StepContext) -> list[Found]:
+        search = Search(self.patterns, self.older_than.total_seconds(), recursive=True)
+        return oldest(self._starts(context), search, context, self.max_files)
+
     def _redis(self, url: str, prefix: str, context: StepContext) -> str:
+        deleted, batch = 0, list[bytes]()
+        try:
+            with self._keys(url, prefix, context) as (client, keys):
+                for key in keys:
+                    batch.append(key)
+                    if len(batch) == _BATCH:
+                        deleted, batch = deleted + client.unlink(*batch), []
+                deleted += client.unlink(*batch) if batch else 0
+        finally:
+            context.output.say(f"deleted: {deleted} keys")
+        return f"deleted {deleted} keys that began with '{prefix}'"
+
+    @contextmanager
+    def _keys(self, url: str, prefix: str, context: StepContext) -> Iterator[tuple[Any, Iterator[bytes]]]:
+        """Connect to Redis, and give the client and the keys that begin with the prefix."""
         redis: Any = require("redis", "redis")
         wait = min(10.0, context.remaining())
-        deleted = 0
         try:
             client = redis.Redis.from_url(url, socket_timeout=wait, socket_connect_timeout=wait)
         except ValueError:
             raise StepError(f"{self.redis_url_file} holds no URL of a Redis") from None
         try:
-            batch: list[bytes] = []
-            for key in client.scan_iter(match=_quoted(prefix), count=_BATCH):
-                context.pause(0)
-                batch.append(key)
-                if len(batch) == _BATCH:
-                    deleted, batch = deleted + client.unlink(*batch), []
-            deleted += client.unlink(*batch) if batch else 0
+            found = client.scan_iter(match=_quoted(prefix), count=_BATCH)
+            yield client, _in_time(found, context)
         except redis.RedisError as error:
-            raise StepError(f"Redis, after {deleted} keys: {type(error).__name__}") from None
+            raise StepError(f"Redis: {type(error).__name__}") from None
         finally:
             client.close()
-        return f"deleted {deleted} keys that began with '{prefix}'"
+
+
+def _in_time(keys: Iterable[bytes], context: StepContext) -> Iterator[bytes]:
+    for key in keys:
+        context.pause(0)
+        yield key
 
 
 def _quoted(prefix: str) -> str:

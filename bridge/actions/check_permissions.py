@@ -14,7 +14,8 @@ from bridge.actions.host.permissions import WantedPermissions, places, thing
 class CheckPermissions(WantedPermissions, Action):
     """See whether owner, group and mode of files and folders are as wanted; it fails where they are not.
 
-    **Changes** nothing. **Needs** the paths in `allow.roots`. **Idempotent**: yes. **Backed up**: nothing.
+    What is neither file nor folder, and other mounts, are passed over, as `fix_permissions` does. **Changes** nothing.
+    **Needs** the paths in `allow.roots`. **Idempotent**: yes. **Backed up**: nothing.
 
     Example:
         - check_permissions: {paths: [/srv/itsm/uploads], owner: itsm, dir_mode: "0750"}
@@ -42,9 +43,16 @@ class CheckPermissions(WantedPermissions, Action):
         """Look."""
         wrong = seen = 0
         for path in self.paths:
-            for there in places(place(path, context.allow), self, context):
-                with thing(there) as found:
-                    differences = found.differences(self)
+            start = place(path, context.allow)
+            for there in places(start, self, context):
+                try:
+                    with thing(there) as found:
+                        differences = found.differences(self)
+                except StepError as problem:
+                    if there is start:
+                        raise
+                    context.output.say(f"passed over: {problem}")
+                    continue
                 seen, wrong = seen + 1, wrong + bool(differences)
                 if differences:
                     context.output.say(f"{there.path} {' and '.join(differences)}")

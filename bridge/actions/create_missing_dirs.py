@@ -50,8 +50,12 @@ class CreateMissingDirs(Action):
 
     def plan(self, context: StepContext) -> str:
         """Name those that are missing now."""
-        del context
-        missing = [str(directory) for directory in self.directories if not directory.is_dir()]
+        missing = [
+            str(there.path)
+            for directory in self.directories
+            for there in self._and_above(directory, context.allow)
+            if _is_missing(there)
+        ]
         return f"make {', '.join(missing)}" if missing else "nothing: no folder is missing"
 
     def run(self, context: StepContext) -> str:
@@ -59,13 +63,17 @@ class CreateMissingDirs(Action):
         owner, group = user_id(self.owner), group_id(self.group)
         made = 0
         for directory in self.directories:
-            whole = place(directory, context.allow)
-            for depth in range(1, len(whole.way) + 1):
+            for there in self._and_above(directory, context.allow):
                 context.pause(0)
-                made += self._make(Place(whole.root, whole.way[:depth]), owner, group, context)
-            with opened(whole):
+                made += self._make(there, owner, group, context)
+            with opened(place(directory, context.allow)):
                 pass  # it is a folder, and no symlink leads there
         return f"made {made} folders"
+
+    def _and_above(self, directory: Path, allow: Allow) -> Iterator[Place]:
+        """Yield a folder and those above it inside the root, the uppermost first."""
+        whole = place(directory, allow)
+        yield from (Place(whole.root, whole.way[:depth]) for depth in range(1, len(whole.way) + 1))
 
     def _make(self, folder: Place, owner: int, group: int, context: StepContext) -> bool:
         with opened(parent_of(folder)) as parent:
@@ -85,4 +93,17 @@ class CreateMissingDirs(Action):
                     os.rmdir(name, dir_fd=parent)
                 raise StepError(f"'{folder.path}' was not made: {getattr(error, 'strerror', None) or error}") from None
         context.output.say(f"made: {Path(folder.path)}")
+        return True
+
+
+def _is_missing(folder: Place) -> bool:
+    """Tell whether nothing is there; a symlink, or what is no folder, is refused as when it is made."""
+    try:
+        with opened(folder):
+            return False
+    except StepRefusedError:
+        raise
+    except StepError:
+        if os.path.lexists(folder.path):
+            raise
         return True

@@ -13,7 +13,7 @@ from bridge.actions.host.fields import AbsolutePath
 from bridge.actions.host.folders import place_refusal
 from bridge.actions.host.postgres import connected, connection_string
 from bridge.actions.host.sizes import spell_size
-from bridge.actions.host.sqlite import database
+from bridge.actions.host.sqlite import database, looked_at
 from remedy.config.extras import MissingExtra, require
 
 TableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?$")]
@@ -71,8 +71,9 @@ class DatabaseVacuum(Action):
 
     def plan(self, context: StepContext) -> str:
         """Say what is vacuumed."""
-        del context
-        return f"vacuum {self.sqlite or ', '.join(self.tables) or 'all tables'}"
+        if self.sqlite is not None:
+            return f"vacuum {self.sqlite} ({spell_size(looked_at(self.sqlite, context).st_size)})"
+        return f"vacuum {', '.join(self.tables) or 'all tables'}"
 
     def run(self, context: StepContext) -> str:
         """Vacuum it."""

@@ -37,9 +37,9 @@ class GitSlotIsolate(OneSlot, Action):
         yield Touched(self.record)
 
     def plan(self, context: StepContext) -> str:
-        """Say which slot."""
-        del context
-        return f"take {self.slot_id} out of use"
+        """Say which slot, and how it is now."""
+        state = read_slot(self.slot_place(context.allow)).data.get("state")
+        return f"take {self.slot_id} out of use, which is {state} now"
 
     def run(self, context: StepContext) -> str:
         """Do it, under the slot's lock."""

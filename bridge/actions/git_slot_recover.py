@@ -59,9 +59,12 @@ class GitSlotRecover(OneSlot, Action):
         yield Touched(self.record)
 
     def plan(self, context: StepContext) -> str:
-        """Say which slot."""
-        del context
-        return f"check and refresh the clone of {self.slot_id}, or clone it anew"
+        """Say which slot, and how it is now."""
+        folder = self.slot_place(context.allow)
+        if not exists(folder):
+            return f"clone {self.slot_id} anew: its folder is missing"
+        state = self._not_in_use(folder).data.get("state")
+        return f"check and refresh the clone of {self.slot_id}, which is {state} now, or clone it anew"
 
     def run(self, context: StepContext) -> str:
         """Do it, under the slot's lock."""
@@ -70,16 +73,20 @@ class GitSlotRecover(OneSlot, Action):
             if not exists(folder):
                 _clone_missing(folder, self._source(folder), self.slot_id, context)
                 return f"{self.slot_id}: its folder was missing; cloned anew"
-            slot = read_slot(folder)
-            if slot.data.get("state") == "allocated" and not self.force:
-                raise StepRefusedError(f"{self.slot_id} is allocated; it is repaired with force: true only")
-            refuse_mounts(folder.path)
+            slot = self._not_in_use(folder)
             try:
                 done = self._repair(folder, slot, context)
             except StepError as problem:
                 context.pause(0)
                 return self._gave_up(folder, str(problem))
         return f"{self.slot_id}: {done}"
+
+    def _not_in_use(self, folder: Place) -> SlotRecord:
+        slot = read_slot(folder)
+        if slot.data.get("state") == "allocated" and not self.force:
+            raise StepRefusedError(f"{self.slot_id} is allocated; it is repaired with force: true only")
+        refuse_mounts(folder.path)
+        return slot
 
     def _repair(self, folder: Place, slot: SlotRecord, context: StepContext) -> str:
         try:

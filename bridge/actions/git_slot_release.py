@@ -44,26 +44,41 @@ class GitSlotRelease(OneSlot, Action):
         yield Touched(self.record)
 
     def plan(self, context: StepContext) -> str:
-        """Say which slot."""
-        del context
-        return f"give {self.slot_id} back if it has been allocated for {format_duration(self.allocated_for)}"
+        """Say which slot, and for how long it has been allocated."""
+        used, why_not = self._used(read_slot(self.slot_place(context.allow)))
+        return f"nothing: {why_not}" if why_not else f"give {self.slot_id} back, allocated for {_spelled(used)}"
 
     def run(self, context: StepContext) -> str:
         """Do it, under the slot's lock."""
         with locked(place(self.workspaces, context.allow), self.slot_id, context):
             folder = self.slot_place(context.allow)
             slot = read_slot(folder)
-            if slot.data.get("state") != "allocated":
-                return f"{self.slot_id} is {slot.data.get('state')}, not allocated"
-            used = seconds_since(slot.data.get("last_allocated_at"))
-            if used < self.allocated_for.total_seconds():
-                return f"{self.slot_id} has been allocated for {format_duration(timedelta(seconds=int(used)))} only"
-            if not self.force:
-                raise StepRefusedError(f"{self.slot_id} is still allocated; it is taken away with force: true only")
+            used, why_not = self._used(slot)
+            if why_not:
+                return why_not
             with opened(folder):
                 kept = set_work_aside(folder.path, self.slot_id, context)
             _release(slot, used)
-        return f"{self.slot_id} was given back after {format_duration(timedelta(seconds=int(used)))}; {kept}"
+        return f"{self.slot_id} was given back after {_spelled(used)}; {kept}"
+
+    def _used(self, slot: SlotRecord) -> tuple[float, str]:
+        """Return for how many seconds it has been allocated, and why it is not given back, if so.
+
+        Raises:
+            StepRefusedError: it would be, but nobody says `force`.
+        """
+        if slot.data.get("state") != "allocated":
+            return 0.0, f"{self.slot_id} is {slot.data.get('state')}, not allocated"
+        used = seconds_since(slot.data.get("last_allocated_at"))
+        if used < self.allocated_for.total_seconds():
+            return used, f"{self.slot_id} has been allocated for {_spelled(used)} only"
+        if not self.force:
+            raise StepRefusedError(f"{self.slot_id} is still allocated; it is taken away with force: true only")
+        return used, ""
+
+
+def _spelled(seconds: float) -> str:
+    return format_duration(timedelta(seconds=int(seconds)))
 
 
 def _release(slot: SlotRecord, used: float) -> None:

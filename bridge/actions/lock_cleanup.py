@@ -5,6 +5,7 @@ import re
 import stat
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, ClassVar
@@ -13,9 +14,9 @@ from pydantic import Field, StringConstraints
 
 from bridge.actions.base import Action, Allow, StepContext
 from bridge.actions.host.fields import AbsolutePath
-from bridge.actions.host.folders import Place, exists, opened, opened_file, place, place_refusal
+from bridge.actions.host.folders import Place, exists, opened, opened_file, parent_of, place, place_refusal
 from bridge.actions.host.slots import try_lock
-from remedy.config.durations import Duration, format_duration
+from remedy.config.durations import Duration
 
 _NAME = re.compile(r"workspace-(?P<repo>[A-Za-z0-9_][A-Za-z0-9._-]*)-(?P<slot>slot[0-9]{1,6})\.lock")
 
@@ -62,12 +63,11 @@ class LockCleanup(Action):
             yield "workspaces", why
 
     def plan(self, context: StepContext) -> str:
-        """Say which locks."""
-        del context
-        if self.only:
-            return f"remove the lock of {self.only} if nobody holds it"
-        old = f"not touched for {format_duration(self.stale_after)}"
-        return f"remove locks without a slot{' and' if self.orphaned_only else ', or'} {old}, that nobody holds"
+        """Name the locks that would be removed now, were they held by nobody."""
+        locks = self._folder(context)
+        with opened(locks) as folder:
+            named = [f"{name.removesuffix('.lock')} ({why})" for name, why in self._found(locks, folder, context)]
+        return f"remove the locks of {', '.join(named)}, if nobody holds them" if named else "nothing: no lock is old"
 
     def run(self, context: StepContext) -> str:
         """Remove them."""
@@ -79,17 +79,9 @@ class LockCleanup(Action):
         Raises:
             StepError: the folder of the locks cannot be read.
         """
-        pool = place(self.workspaces, context.allow)
-        locks = Place(pool.root, (*pool.way, "locks"))
-        removed = held = 0
+        locks, removed, held = self._folder(context), 0, 0
         with opened(locks) as folder:
-            with os.scandir(folder) as entries:
-                names = sorted(entry.name for entry in entries)
-            for name in names:
-                context.pause(0)
-                why = self._why(pool, folder, name)
-                if why is None:
-                    continue
+            for name, why in self._found(locks, folder, context):
                 if _remove_unheld(Place(locks.root, (*locks.way, name)), folder):
                     removed += 1
                     context.output.say(f"removed: {name} ({why})")
@@ -97,6 +89,20 @@ class LockCleanup(Action):
                     held += 1
                     context.output.say(f"left: {name} ({why}): somebody holds it")
         return Cleaned(removed, held)
+
+    def _folder(self, context: StepContext) -> Place:
+        pool = place(self.workspaces, context.allow)
+        return Place(pool.root, (*pool.way, "locks"))
+
+    def _found(self, locks: Place, folder: int, context: StepContext) -> Iterator[tuple[str, str]]:
+        """Yield (name, why) for each lock that is to be removed."""
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries)
+        for name in names:
+            context.pause(0)
+            with suppress(FileNotFoundError):  # its holder removed it
+                if why := self._why(parent_of(locks), folder, name):
+                    yield name, why
 
     def _why(self, pool: Place, folder: int, name: str) -> str | None:
         """Say why a lock is to be removed, or None."""

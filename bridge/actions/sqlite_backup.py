@@ -14,7 +14,7 @@ from bridge.actions.host.fields import AbsolutePath
 from bridge.actions.host.folders import opened, place, place_refusal
 from bridge.actions.host.replacing import discard
 from bridge.actions.host.sizes import spell_size
-from bridge.actions.host.sqlite import database, made_database, new_database, problems
+from bridge.actions.host.sqlite import database, looked_at, made_database, new_database, problems
 
 _PAGES_AT_ONCE = 1000
 
@@ -48,8 +48,9 @@ class SqliteBackup(Action):
 
     def plan(self, context: StepContext) -> str:
         """Say what is copied where to."""
-        del context
-        return f"copy {self.database} into {self.to}, where {self.keep} copies stay"
+        size = spell_size(looked_at(self.database, context).st_size)
+        with opened(place(self.to, context.allow)):
+            return f"copy {self.database} ({size}) into {self.to}, where {self.keep} copies stay"
 
     def run(self, context: StepContext) -> str:
         """Copy it, check the copy, name it."""

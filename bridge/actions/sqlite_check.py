@@ -7,7 +7,8 @@ from typing import ClassVar
 from bridge.actions.base import Action, Allow, StepContext, StepError, StepTimeoutError
 from bridge.actions.host.fields import AbsolutePath
 from bridge.actions.host.folders import opened, place, place_refusal
-from bridge.actions.host.sqlite import DamagedError, database, problems
+from bridge.actions.host.sizes import spell_size
+from bridge.actions.host.sqlite import DamagedError, database, looked_at, problems
 from bridge.actions.host.sqlite_recovery import recover
 
 
@@ -41,8 +42,9 @@ class SqliteCheck(Action):
 
     def plan(self, context: StepContext) -> str:
         """Say what is looked at."""
-        del context
-        return f"check the integrity of {self.database}"
+        size = spell_size(looked_at(self.database, context).st_size)
+        recovered = f", and recover it into {self.recover_to} if it is damaged" if self.recover_to else ""
+        return f"check the integrity of {self.database} ({size}){recovered}"
 
     def run(self, context: StepContext) -> str:
         """Ask SQLite."""

@@ -7,7 +7,7 @@ from bridge.actions.base import Action, Allow, StepContext, StepError
 from bridge.actions.host.fields import AbsolutePath
 from bridge.actions.host.folders import place_refusal
 from bridge.actions.host.sizes import spell_size
-from bridge.actions.host.sqlite import database
+from bridge.actions.host.sqlite import database, looked_at
 
 
 class SqliteCheckpoint(Action):
@@ -34,7 +34,7 @@ class SqliteCheckpoint(Action):
 
     def plan(self, context: StepContext) -> str:
         """Say how large the log is."""
-        del context
+        looked_at(self.database, context)
         return f"checkpoint {self.database}, whose write-ahead log has {spell_size(self._log_size())}"
 
     def run(self, context: StepContext) -> str:

@@ -135,19 +135,26 @@ class Copier:
     def keep(self, found: Iterable[Found]) -> list[Entry]:
         """Copy things and describe them; what has no content (sockets, pipes, devices) is left out.
 
+        Where one cannot be copied none stays: a disk that is full needs the room.
+
         Raises:
             BackupFailedError: one was changed meanwhile.
             StepError: one cannot be read.
             OSError: a copy cannot be written.
         """
-        entries = []
-        for one in found:
-            self.context.pause(0)
-            entry = self._keep(one)
-            if entry is None:
-                self.context.output.say(f"not copied: {one.place.path} is no file and no folder")
-            else:
-                entries.append(entry)
+        entries, first = [], self._number + 1
+        try:
+            for one in found:
+                self.context.pause(0)
+                entry = self._keep(one)
+                if entry is None:
+                    self.context.output.say(f"not copied: {one.place.path} is no file and no folder")
+                else:
+                    entries.append(entry)
+        except BaseException:
+            for number in range(first, self._number + 1):
+                self._copy_at(number).unlink(missing_ok=True)
+            raise
         for entry in entries[:_SHOWN]:
             size = f" ({spell_size(entry.size)})" if entry.copy else ""
             self.context.output.say(f"kept as it was: {entry.path}, {entry.kind}{size}")
@@ -179,21 +186,21 @@ class Copier:
 
     def _plain(self, found: Found, source: int) -> Entry:
         self._number += 1
-        name, attributes = f"{self._number:04}", {}
+        attributes: dict[str, str] = {}
         for attribute in filter(_is_kept, os.listxattr(source)):
             attributes[attribute] = base64.b64encode(os.getxattr(source, attribute)).decode("ascii")
-        with private_file(self.context.backups / name) as copy:
+        with private_file(self._copy_at(self._number)) as copy:
             while chunk := os.read(source, _CHUNK):
                 self.context.pause(0)
                 copy.write(chunk)
             copy.flush()
             os.fsync(copy.fileno())
             size = copy.tell()
-        return self._entry(found, Kind.FILE, copy=name, size=size, attributes=attributes)
+        return self._entry(found, Kind.FILE, copy=f"{self._number:04}", size=size, attributes=attributes)
 
     def _database(self, found: Found) -> Entry:
         self._number += 1
-        copy = self.context.backups / f"{self._number:04}"
+        copy = self._copy_at(self._number)
         private_file(copy).close()
         with (
             database(found.place.path, self.context, read_only=True) as source,
@@ -205,6 +212,9 @@ class Copier:
             os.fsync(written.fileno())
             size = written.tell()
         return self._entry(found, Kind.DATABASE, copy=copy.name, size=size)
+
+    def _copy_at(self, number: int) -> Path:
+        return self.context.backups / f"{number:04}"
 
     def _entry(
         self,

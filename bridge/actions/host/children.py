@@ -5,13 +5,15 @@ import pwd
 import select
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Protocol
 
+import psutil
+
 from bridge.actions.base import StepContext, StepError
-from bridge.actions.host.processes import descendants
+from bridge.actions.host.processes import Process, descendants, hold
 
 BASE_ENV: Mapping[str, str] = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -109,16 +111,20 @@ def _drain(pipe: int, output: Sink, context: StepContext) -> bool:
     try:
         while chunk := os.read(pipe, _CHUNK):
             output.write(chunk)
-            context.remaining()
+            context.pause(0)
     except BlockingIOError:
         return True
     return False
 
 
 def _end_group(leader: int, pidfd: int) -> None:
-    """Kill a process group whose leader nobody has reaped yet (so its number is still its own), and its strays."""
+    """Kill a process group whose leader nobody has reaped yet (so its number is still its own), and its strays.
+
+    Strays are what descends from it, and what is left of its session: a child that changed its group and lost its
+    parent is neither in the group nor below the leader.
+    """
     with ExitStack() as held:
-        strays = [held.enter_context(stray) for stray in descendants(leader)]
+        strays = [held.enter_context(stray) for stray in (*descendants(leader), *_of_session(leader))]
         os.killpg(leader, signal.SIGTERM)
         poller = select.poll()
         poller.register(pidfd, select.POLLIN)
@@ -129,3 +135,11 @@ def _end_group(leader: int, pidfd: int) -> None:
                 stray.signal(signal.SIGKILL)
         for stray in strays:
             stray.ended(_GRACE_SECONDS)
+
+
+def _of_session(leader: int) -> Iterator[Process]:
+    """Hold all processes of a session but its leader."""
+    for pid in psutil.pids():
+        with suppress(ProcessLookupError):
+            if pid != leader and os.getsid(pid) == leader and (held := hold(pid)) is not None:
+                yield held

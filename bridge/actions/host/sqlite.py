@@ -22,6 +22,20 @@ class DamagedError(StepError):
     """SQLite says that the file is malformed."""
 
 
+def looked_at(file: Path, context: StepContext) -> os.stat_result:
+    """Look at a database without opening it as one.
+
+    Raises:
+        StepRefusedError: it is outside the roots, or a symlink.
+        StepError: it is missing, or no database.
+    """
+    with opened_file(place(file, context.allow)) as descriptor:
+        info = os.fstat(descriptor)
+        if info.st_size and os.pread(descriptor, len(HEADER), 0) != HEADER:
+            raise StepError(f"{file} is no SQLite database")
+    return info
+
+
 @contextmanager
 def database(file: Path, context: StepContext, *, read_only: bool = False) -> Iterator[sqlite3.Connection]:
     """Open a database that exists, inside an allowed root.
@@ -32,11 +46,7 @@ def database(file: Path, context: StepContext, *, read_only: bool = False) -> It
         StepRefusedError: it is outside the roots, or a symlink.
         StepError: it is missing, no database, locked, damaged; or the step's time is up.
     """
-    there = place(file, context.allow)
-    with opened_file(there) as descriptor:
-        before = os.fstat(descriptor)
-        if before.st_size and os.pread(descriptor, len(HEADER), 0) != HEADER:
-            raise StepError(f"{file} is no SQLite database")
+    before = looked_at(file, context)
     uri = f"file:{quote(str(file))}?mode={'ro' if read_only else 'rw'}"
     try:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0, check_same_thread=False)

@@ -197,3 +197,25 @@ def test_a_secret_that_a_program_prints_is_not_kept(
     context = make_context(Allow(commands=(script,)))
     Command(argv=(str(script),), env_files={"KEY": home / "key"}).run(context)
     assert context.output.text() == "connecting with <redacted>\n"
+
+
+def test_what_left_its_group_and_lost_its_parent_is_killed_too(
+    home: Path, make_context: MakeContext, make_script: MakeScript
+) -> None:
+    """With job control a shell puts what it starts into groups of their own; their parent ends at once."""
+    inner = f"trap '' TERM; echo $$ > {home}/pid; exec sleep 60"
+    script = make_script("strays", f'#!/bin/sh\n(set -m; sh -c "{inner}" & )\nsleep 60\n')
+    with pytest.raises(StepTimeoutError):
+        Command(argv=(str(script),)).run(make_context(Allow(commands=(script,)), seconds=1))
+    assert not psutil.pid_exists(int((home / "pid").read_text()))
+
+
+def test_one_that_writes_without_an_end_gives_way_to_the_end_of_the_bridge(
+    make_context: MakeContext, make_script: MakeScript
+) -> None:
+    script = make_script("endless", "#!/bin/sh\nexec yes\n")
+    context = make_context(Allow(commands=(script,)), seconds=600)
+    threading.Timer(0.3, context.stop.set).start()
+    with pytest.raises(StepError, match="the bridge is stopping"):
+        Command(argv=(str(script),)).run(context)
+    assert len(context.output.text()) < 100 * 1024

@@ -124,3 +124,15 @@ def test_unknown_users_are_seen_at_load(root: Path) -> None:
 def test_nothing_wanted_is_wrong() -> None:
     with pytest.raises(ValidationError, match="must be given"):
         FixPermissions(paths=(Path("/srv/x"),))
+
+
+def test_a_check_passes_over_what_is_neither_file_nor_folder(home: Path, make_context: MakeContext) -> None:
+    root = home / "root"
+    (root / "in").mkdir(parents=True)
+    os.mkfifo(root / "in" / "pipe")
+    (root / "in" / "file").write_text("")
+    (root / "in" / "file").chmod(0o644)
+    context = make_context(Allow(roots=(root,)))
+    action = CheckPermissions(paths=(root / "in",), mode="0644", recursive=True)
+    assert action.run(context) == "all 2 files and folders are as wanted"
+    assert "pipe' is no file and no folder" in context.output.text()

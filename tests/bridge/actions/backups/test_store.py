@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from bridge.actions.backup import Backup
 from bridge.actions.backups.store import BackupLimits, BackupStore
 from bridge.actions.base import Action, Allow, BackupFailedError, StepContext, StepOutcome, Touched
 from bridge.ledger.journal import StepEnd
@@ -186,3 +188,20 @@ def on_a_small_disk(home: Path) -> dict[str, Any]:
 
 if __name__ == "__main__":
     print(json.dumps(on_a_small_disk(Path(sys.argv[1]))))
+
+
+def test_of_a_backup_that_has_no_room_nothing_stays(home: Path, make_context: MakeContext) -> None:
+    """A write may take a part only, as on a full disk."""
+    folder = home / "data"
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / name).write_bytes(b"x" * (600_000 if name == "a" else 3_000_000))
+    context = make_context(Allow(roots=(home,)))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, hard))
+    try:
+        with pytest.raises(BackupFailedError, match="could not be copied first: File too large"):
+            BackupStore(context.backups.parent).keep(Backup(paths=(folder,)), "backup", context)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [file for file in context.backups.parent.rglob("*") if file.is_file()] == []
