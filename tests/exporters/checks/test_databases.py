@@ -182,10 +182,10 @@ def test_sqlite_says_who_holds_the_lock(database: Path) -> None:
 
 
 _AS_NOBODY = """
-import os, sys
+import codecs, os, sys
 from exporters.checks import sqlite
 from tests.exporters.checks.looking import look
-b"".decode("ascii")  # Python itself may be out of reach later
+codecs.lookup("ascii")  # Python itself may be out of reach later
 if os.geteuid() == 0:
     os.seteuid(65534)
 print(look("sqlite", seconds=1, path=sys.argv[1]).message)
