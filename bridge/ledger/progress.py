@@ -1,9 +1,10 @@
 """What has happened since somebody last looked: attempts, steps and runs, for those who tell it as it goes on."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from bridge.decision.facts import Episode
 from bridge.ledger.decisions import rows_of
@@ -14,10 +15,19 @@ from bridge.ledger.schema import UNCLOSED, UNENDED, AnyRow, attempts, decisions,
 _STEPS = ("queued", "running")
 
 
-def newest(connection: Connection) -> tuple[int, int]:
-    """Return the ids of the newest attempt and step."""
-    attempt, step = (connection.scalar(select(func.max(table.c.id))) or 0 for table in (attempts, steps))
+def newest(connection: Connection, before: float = math.inf) -> tuple[int, int]:
+    """Return the ids of the newest attempt and step that began before a moment."""
+    attempt, step = (
+        connection.scalar(select(func.max(table.c.id)).where(table.c.started_at < before)) or 0
+        for table in (attempts, steps)
+    )
     return attempt, step
+
+
+def unended_attempts(connection: Connection, at: float) -> list[int]:
+    """Return the ids of the attempts that had begun at a moment, and had not ended."""
+    on = or_(attempts.c.ended_at.is_(None), attempts.c.ended_at >= at)
+    return list(connection.scalars(select(attempts.c.id).where(attempts.c.started_at < at, on)))
 
 
 def unended(connection: Connection) -> list[AnyRow]:

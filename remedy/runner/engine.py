@@ -40,6 +40,8 @@ class Engine:
         """
         self.exporter, self.watch, self.bridge, self._hurried = exporter, watch, bridge, hurried
         self.stopping = threading.Event()
+        self.began = 0.0
+        """When the bridge was started, by its clock."""
         self._found: list[Alert] = []
         self._looking = threading.Lock()
         self._thread = threading.Thread(target=self._keep, name="keep", daemon=True)
@@ -54,6 +56,7 @@ class Engine:
         self.exporter.start()
         self._wait(self._has_read, _READ_SECONDS)
         self._found = self._look(begin=True)
+        self.began = self.bridge.now()
         start_bridge()
 
     def ready(self) -> list[Alert]:

@@ -1,7 +1,6 @@
 """What happens, as it happens: counted for each iteration, and told in the daemon's words."""
 
 import json
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 from bridge.decision.gates import Verdict
@@ -9,8 +8,8 @@ from bridge.decision.payload import Alert
 from bridge.ledger import progress
 from bridge.ledger.runs import Outcome
 from bridge.ledger.schema import AnyRow
-from bridge.ledger.store import Ledger
 from remedy.error_patterns.patterns import Told
+from remedy.runner.engine import Engine
 from remedy.runner.log import DaemonLog
 from remedy.runner.task import Task
 
@@ -51,14 +50,14 @@ class Counts:
 class Record:
     """Looks into the ledger for what is new, and tells it."""
 
-    def __init__(self, task: Task, log: DaemonLog, ledger: Ledger, latest: Callable[[str], Mapping[str, str]]) -> None:
-        """Begin here: what happened before is not told. `latest` gives the newest line of a pattern by source."""
-        self._task, self._log, self._ledger, self._latest = task, log, ledger, latest
+    def __init__(self, task: Task, log: DaemonLog, engine: Engine) -> None:
+        """Begin when the engine did: what ended before is not told."""
+        self._task, self._log, self._ledger, self._latest = task, log, engine.bridge.ledger, engine.latest
         self.counts = Counts()
-        with ledger.read() as connection:
-            self._attempt, self._step = progress.newest(connection)
-        self._attempts: set[int] = set()
-        """Attempts that have not ended yet."""
+        with self._ledger.read() as connection:
+            self._attempt, self._step = progress.newest(connection, engine.began)
+            self._attempts = set(progress.unended_attempts(connection, engine.began))
+            """Attempts that have not ended yet, also those of an earlier process."""
         self._left: dict[str, str] = {}
         """Why something that was found is not fixed, by what it is called."""
 

@@ -87,7 +87,7 @@ class RunService:
     def _cycles(self) -> None:
         found = self.engine.ready()
         if not self.engine.stopping.is_set():
-            record = Record(self._task, self._log, self.engine.bridge.ledger, self.engine.latest)
+            record = Record(self._task, self._log, self.engine)
             Cycles(self.engine, record, self._log, self._rhythm, self._told).run(found)
 
 
@@ -114,7 +114,7 @@ def run_to_the_end(task: Task, rhythm: Rhythm, told: Told) -> int:
         found = engine.ready()
         if engine.stopping.is_set():
             return 1
-        record = Record(task, log, bridge.ledger, engine.latest)
+        record = Record(task, log, engine)
         return Cycles(engine, record, log, rhythm, told).run(found)
     finally:
         engine.stop()
