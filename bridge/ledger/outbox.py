@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, exists, insert, select, update
 
 from bridge.decision.facts import Episode
 from bridge.ledger.episodes import EpisodeState, episode
@@ -96,11 +96,18 @@ def waiting(connection: Connection, now: float) -> list[str]:
 
 
 def first_due(connection: Connection, notifier: str, now: float) -> Escalation | None:
-    """Return what has been due for a notifier for longest."""
+    """Return what has been due for a notifier for longest; what was told of an episode before it comes first."""
+    earlier = escalations.alias()
+    waits = exists().where(
+        earlier.c.episode_id == escalations.c.episode_id,
+        earlier.c.notifier == notifier,
+        earlier.c.id < escalations.c.id,
+        earlier.c.due_at > now,
+    )
     query = (
         select(escalations, episodes)
         .join(episodes, episodes.c.id == escalations.c.episode_id)
-        .where(escalations.c.due_at <= now, escalations.c.notifier == notifier)
+        .where(escalations.c.due_at <= now, escalations.c.notifier == notifier, ~waits)
         .order_by(escalations.c.due_at, escalations.c.id)
         .limit(1)
     )

@@ -264,6 +264,28 @@ def test_those_who_heard_of_it_hear_once_that_it_is_over(box: Outbox, server: As
     assert box.counted("resolved") == 1
 
 
+def test_what_was_said_first_of_an_episode_arrives_first(box: Outbox, server: Asked) -> None:
+    """One message that is tried again later is not overtaken by the next, while other episodes go on."""
+    server.reply = saying(503)
+    box.put()
+    box.wait(tries=1)
+    server.reply = saying(200)
+    box.put(when=escalation.unresolved(60))
+    box.put("web-2")
+    server.wait_for(2)
+    wait_for(
+        lambda: [(row.state, row.tries) for row in box.rows()] == [("pending", 1), ("pending", 0), ("delivered", 0)]
+    )
+    box.advance(5)
+    wait_for(lambda: {row.state for row in box.rows()} == {"delivered"})
+    assert [json.loads(body)["labels"]["instance"] for _, _, body in server.requests] == [
+        "web-1",
+        "web-2",
+        "web-1",
+        "web-1",
+    ]
+
+
 def test_who_never_heard_of_it_does_not_hear_that_it_is_over(box: Outbox, server: Asked) -> None:
     server.reply = saying(404)
     box.put()
