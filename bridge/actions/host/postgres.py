@@ -1,8 +1,11 @@
 """PostgreSQL, asked within a step's time: what the server does for us is cancelled when the bridge ends."""
 
+import os
+import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from remedy.config.extras import MissingExtra, require
 
 _CONNECT_SECONDS = 10
 _LOOK_AT_STOP_SECONDS = 0.2
+_LATE_SECONDS, _CANCEL_SECONDS = 0.5, 1.0
 
 
 def missing_library() -> str | None:
@@ -40,15 +44,16 @@ def connected(text: str, source: str, context: StepContext, database: str | None
         raise StepError(f"PostgreSQL: {str(error).splitlines()[0]}") from None
     except psycopg.Error:  # its message repeats the connection string
         raise StepError(f"{source} holds no connection string of PostgreSQL") from None
-    with connection, _cancelled_on_stop(connection, context):
+    with connection, _cancelled_in_time(connection, context):
         connection.add_notice_handler(lambda notice: context.output.say(str(notice.message_primary)))
         try:
-            connection.execute(f"SET statement_timeout = {int(context.remaining() * 1000)}")
+            connection.execute(f"SET statement_timeout = {max(1, int(context.remaining() * 1000))}")
             yield connection
         except psycopg.errors.QueryCanceled:
             context.pause(0)
             raise StepTimeoutError("PostgreSQL did not finish in time") from None
         except psycopg.Error as error:
+            context.pause(0)
             raise StepError(f"PostgreSQL: {str(error).splitlines()[0]}") from None
 
 
@@ -68,19 +73,29 @@ def connection_string(file: Path) -> str:
 
 
 @contextmanager
-def _cancelled_on_stop(connection: Any, context: StepContext) -> Iterator[None]:
+def _cancelled_in_time(connection: Any, context: StepContext) -> Iterator[None]:
+    """Cancel what the server does when the bridge ends; when it does not let go, or the time is up, cut it off."""
     done = threading.Event()
 
     def watch() -> None:
         while not done.wait(_LOOK_AT_STOP_SECONDS):
-            if context.stop.is_set():
-                connection.cancel()
+            if context.stop.is_set() or time.monotonic() > context.deadline + _LATE_SECONDS:
+                with suppress(Exception):  # whatever it is: what cannot be cancelled is cut off
+                    connection.cancel_safe(timeout=_CANCEL_SECONDS)
+                if not done.wait(_CANCEL_SECONDS):
+                    _cut_off(connection)
                 return
 
-    watcher = threading.Thread(target=watch, name="cancel-on-stop", daemon=True)
+    watcher = threading.Thread(target=watch, name="cancel in time", daemon=True)
     watcher.start()
     try:
         yield
     finally:
         done.set()
         watcher.join()
+
+
+def _cut_off(connection: Any) -> None:
+    """End a connection under whoever waits for it: a server that is stopped answers nobody."""
+    with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)

@@ -1,12 +1,16 @@
 """`database_vacuum` on a real PostgreSQL of our own, on a socket in a folder of its own."""
 
+import os
+import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bridge.actions.base import StepError, StepTimeoutError
+from bridge.actions.base import StepContext, StepError, StepTimeoutError
 from bridge.actions.database_vacuum import DatabaseVacuum
+from bridge.actions.host.postgres import connected
 from tests.bridge.actions.conftest import MakeContext
 from tests.bridge.actions.postgresql import dsn as dsn  # noqa: PLC0414 - a fixture that tests share
 
@@ -50,6 +54,24 @@ def test_the_bridges_end(file: Path, dsn: str, make_context: MakeContext) -> Non
         threading.Timer(0.3, context.stop.set).start()
         with pytest.raises(StepError, match="stopping"):
             DatabaseVacuum(postgresql_file=file, tables=("tickets",)).run(context)
+
+
+@pytest.mark.parametrize("ends", ["its time is up", "the bridge ends"])
+def test_a_server_that_stands_still_is_not_waited_for(ends: str, dsn: str, make_context: MakeContext) -> None:
+    context = make_context(seconds=1 if ends == "its time is up" else 60)
+    with pytest.raises(StepError, match=r"its time was up|stopping"):
+        ask_while_it_stands_still(dsn, context, context.stop.set if ends == "the bridge ends" else lambda: None)
+
+
+def ask_while_it_stands_still(dsn: str, context: StepContext, then: Callable[[], None]) -> None:
+    with connected(dsn, "dsn", context) as server:
+        pid = server.info.backend_pid
+        os.kill(pid, signal.SIGSTOP)
+        then()
+        try:
+            server.execute("SELECT 1")
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
 
 @pytest.mark.parametrize(
