@@ -35,6 +35,10 @@ class Http(Check):
     url: HttpUrl
     method: Literal["GET", "HEAD", "POST", "PUT", "OPTIONS"] = "GET"
     headers: dict[str, str] = Field(default={}, description="Headers to send.")
+    headers_file: Path | None = Field(
+        default=None,
+        description="A file with more of them, secret ones, a `Name: value` a line. Redirects are not followed then.",
+    )
     body_file: Path | None = Field(default=None, description="A file whose content is sent.")
     status: list[int] = Field(default=[], description="The statuses that are healthy; else 200 to 299.")
     body: Regex | None = Field(default=None, description="A regex that the answer must hold.")
@@ -96,8 +100,16 @@ class Http(Check):
         host = self.url.host.strip("[]")
         try:
             return validity(shown(host, self.url.port or 443, host, context))
-        except MissingExtra:  # nobody asked for it
-            return None
+        except (MissingExtra, OSError, CheckError):
+            if self.certificate_threshold is None:  # nobody asked for it
+                return None
+            raise
+
+    def _secret_headers(self) -> dict[str, str]:
+        if self.headers_file is None:
+            return {}
+        lines = self.headers_file.read_text(encoding="utf-8").splitlines()
+        return dict(_header(line) for line in lines if line.strip())
 
     def _ask(self, context: CheckContext) -> tuple[int, str]:
         """Return the status and the body's first part; the whole of it under the one deadline."""
@@ -108,11 +120,11 @@ class Http(Check):
             with session.request(
                 self.method,
                 str(self.url),
-                headers=dict(self.headers),
+                headers={**self.headers, **self._secret_headers()},
                 data=self.body_file.read_bytes() if self.body_file else None,
                 timeout=context.remaining(),
                 verify=str(self.tls_verify) if isinstance(self.tls_verify, Path) else self.tls_verify,
-                allow_redirects=self.follow_redirects,
+                allow_redirects=self.follow_redirects and self.headers_file is None,
                 stream=True,
             ) as response:
                 body = bytearray()
@@ -123,6 +135,13 @@ class Http(Check):
                     if time.monotonic() >= context.deadline:
                         raise CheckError(f"{self.url} was still sending when the time was up")
                 return response.status_code, body.decode("utf-8", "replace")
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    if not colon or not name.strip():
+        raise CheckError("a line of the headers_file has not the form 'Name: value'")
+    return name.strip(), value.strip()
 
 
 def _innermost(error: BaseException) -> str:

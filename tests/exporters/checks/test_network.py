@@ -144,9 +144,17 @@ def test_http_with_nobody_there_and_with_one_who_never_answers(listener: socket.
     assert (gone.status, gone.message.endswith("Connection refused")) == (UNHEALTHY, True), gone
 
 
-def test_http_sends_what_it_is_told(site: Site) -> None:
-    look("http", url=site.url, headers={"X-Asked-By": "remedy"})
-    assert site.asked[0]["X-Asked-By"] == "remedy"
+def test_http_sends_what_it_is_told(site: Site, tmp_path: Path) -> None:
+    secrets = tmp_path / "headers"
+    secrets.write_text("Authorization: Bearer abc:def\n\nX-Key:  secret \n")
+    look("http", url=site.url, headers={"X-Asked-By": "remedy"}, headers_file=secrets)
+    sent = [site.asked[0][name] for name in ("X-Asked-By", "Authorization", "X-Key")]
+    assert sent == ["remedy", "Bearer abc:def", "secret"]
+    moved = look("http", url=f"{site.url}/moved", headers_file=secrets)
+    assert (moved.status, len(site.asked)) == (UNHEALTHY, 2), "what is secret goes nowhere else"
+    secrets.write_text("hunter2\n")
+    wrong = look("http", url=site.url, headers_file=secrets)
+    assert (wrong.status, "hunter2" in wrong.message) == (UNKNOWN, False)
 
 
 @pytest.fixture(scope="module")
@@ -216,6 +224,18 @@ def test_certificate_of_a_site(certificates: Path, days: int, threshold: str | N
     )
     assert days * 86400 - 100 < measured.value <= days * 86400
     assert ("less than 30d" in result.message) == (status is UNHEALTHY)
+
+
+@pytest.mark.parametrize(("threshold", "status"), [(None, HEALTHY), ("30d", UNHEALTHY)])
+def test_a_site_that_shows_its_certificate_once(certificates: Path, threshold: str | None, status: Status) -> None:
+    """What nobody asked for makes nothing unhealthy."""
+    with Site(certificates / "40.pem") as site:
+        thread = threading.Thread(target=lambda: (site.handle_request(), site.server_close()))
+        thread.start()
+        keys = {"certificate_threshold": threshold} if threshold else {}
+        result = look("http", url=site.url, tls_verify=False, **keys)
+        thread.join()
+    assert result.status is status, result
 
 
 _SILENT_RESOLVER = """
