@@ -177,8 +177,8 @@ def _clone_anew(folder: Place, source: str, slot: SlotRecord, context: StepConte
         _recovered(slot)
         _write_record(Place(repo.root, (*repo.way, new)), slot)
         delete_tree(repo, broken)
-        exchange(new, name, descriptor)
         os.rename(new, broken, src_dir_fd=descriptor, dst_dir_fd=descriptor)
+        exchange(broken, name, descriptor)  # the last step: what is killed before or after it has lost nothing
 
 
 def _write_record(clone: Place, slot: SlotRecord) -> None:

@@ -190,8 +190,10 @@ class Copier:
         for attribute in filter(_is_kept, os.listxattr(source)):
             attributes[attribute] = base64.b64encode(os.getxattr(source, attribute)).decode("ascii")
         with private_file(self._copy_at(self._number)) as copy:
-            while chunk := os.read(source, _CHUNK):
+            left = os.fstat(source).st_size  # a log that is written faster than it is copied has no end
+            while left > 0 and (chunk := os.read(source, min(left, _CHUNK))):
                 self.context.pause(0)
+                left -= len(chunk)
                 copy.write(chunk)
             copy.flush()
             os.fsync(copy.fileno())

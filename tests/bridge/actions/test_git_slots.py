@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from bridge.actions import git_slot_recover
 from bridge.actions.base import Allow, StepContext, StepError, StepRefusedError, StepTimeoutError
 from bridge.actions.git_slot_isolate import GitSlotIsolate
 from bridge.actions.git_slot_recover import GitSlotRecover
 from bridge.actions.git_slot_release import GitSlotRelease
+from bridge.actions.host.replacing import exchange
 from bridge.actions.lock_cleanup import LockCleanup
 from tests.bridge.actions.conftest import MakeContext
 from tests.bridge.actions.pool import Pool, git
@@ -256,3 +258,28 @@ def test_an_allocated_one_is_left_alone(pool: Pool, context: StepContext) -> Non
 def test_urls_that_are_none(url: str, pool: Pool) -> None:
     with pytest.raises(ValidationError):
         recover(pool, repo_url=url)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_when_the_clones_change_places_nothing_of_the_broken_one_is_lost(
+    when: str, pool: Pool, context: StepContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slot = pool.add()
+    (slot / "work").write_text("not committed")
+    (slot / ".git" / "HEAD").write_text("nonsense")
+
+    def killed(one: str, other: str, folder: int) -> None:
+        if when == "after":
+            exchange(one, other, folder)
+        raise KeyboardInterrupt
+
+    action = GitSlotRecover(**keys(pool), repo_url=str(pool.origin))
+    with monkeypatch.context() as patched:
+        patched.setattr(git_slot_recover, "exchange", killed)
+        with pytest.raises(KeyboardInterrupt):
+            action.run(context)
+    assert (slot / "work").exists() == (when == "before")
+    action.run(context)
+    assert (slot / "README").read_text() == "one\n"
+    assert (slot.parent / ".slot1.broken" / "work").read_text() == "not committed"
+    assert not (slot.parent / ".slot1.recovering").exists()

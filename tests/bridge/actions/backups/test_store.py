@@ -205,3 +205,20 @@ def test_of_a_backup_that_has_no_room_nothing_stays(home: Path, make_context: Ma
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [file for file in context.backups.parent.rglob("*") if file.is_file()] == []
+
+
+def test_a_file_that_is_written_meanwhile_is_copied_as_it_was(home: Path, make_context: MakeContext) -> None:
+    file = home / "app.log"
+    file.write_text("before\n")
+
+    class Written(StepContext):
+        def pause(self, seconds: float) -> None:
+            with file.open("a") as log:
+                log.write("meanwhile\n" * 10)
+            super().pause(seconds)
+
+    context = Written(**vars(make_context(Allow(roots=(home,)))))
+    BackupStore(context.backups.parent).keep(Backup(paths=(file,)), "backup", context)
+    kept = (context.backups / "0001").read_text()
+    assert kept.startswith("before\n")
+    assert len(kept) < file.stat().st_size
