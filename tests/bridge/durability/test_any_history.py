@@ -3,6 +3,7 @@
 Notifications, copies, old ones, silences, pauses, crashes at every write, and time. Hypothesis looks for the order.
 """
 
+import contextlib
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -66,12 +67,14 @@ some_alert = st.sampled_from(LABELS)
 class AnyHistory(RuleBasedStateMachine):
     """One bridge, one Alertmanager, one careless operator."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(asks_nobody=st.sampled_from([False, False, True]))
+    def begin(self, asks_nobody) -> None:
+        """Where nobody is asked, what is new is decided in the transaction that records it."""
         self.folder = tempfile.TemporaryDirectory(
             prefix="remedy-history-", dir=IN_MEMORY if IN_MEMORY.is_dir() else None
         )
         self.world = World(Path(self.folder.name), CONFIGURATION)
+        self.world.asks_nobody = asks_nobody
         self.starts: dict[str, float] = {}
         """When each alert began that fires now."""
         self.sent: list[tuple[dict[str, str], float]] = []
@@ -92,7 +95,20 @@ class AnyHistory(RuleBasedStateMachine):
             self.world.settle(2)
             self.check_touches()
 
-    @precondition(lambda self: self.sent)
+    @rule(labels=some_alert, lives=st.integers(0, 1), after=st.booleans())
+    def is_killed_while_it_is_told(self, labels, lives, after) -> None:
+        """Alertmanager does not know whether that was heard, so it says it again."""
+        starts_at = self.starts.setdefault(fingerprint(labels), self.world.now)
+        self.world.ledger.lives, self.world.ledger.after = lives, after
+        with contextlib.suppress(Killed):
+            self.world.fire(labels, starts_at)
+        self.world.end()
+        self.world.begin()
+        self.world.fire(labels, starts_at)
+        self.sent.append((labels, starts_at))
+        assert self.unclosed(labels) == 1, "a real alert was dropped"
+
+    @precondition(lambda self: self.sent and not self.world.asks_nobody)
     @rule(data=st.data())
     def an_old_notification_comes_again(self, data) -> None:
         labels, starts_at = data.draw(st.sampled_from(self.sent))
@@ -106,7 +122,7 @@ class AnyHistory(RuleBasedStateMachine):
         labels = data.draw(st.sampled_from([each for each in LABELS if fingerprint(each) in self.starts]))
         starts_at = self.starts.pop(fingerprint(labels))
         self.world.advance(1)
-        if told:
+        if told or self.world.asks_nobody:
             self.world.resolve(labels, starts_at)
             assert self.unclosed(labels) == 0
         else:
@@ -278,6 +294,7 @@ class AnyHistory(RuleBasedStateMachine):
                 self.approve_all()
                 self.reset_breaker()
                 self.world.advance(61)
+                self.is_repeated()
             self.check_touches()
             by_hand_ = {row.id for row in self.world.rows(episodes, BY_HAND)}
             assert not self.world.rows(episodes, BY_HAND, episodes.c.state != "closed"), "a wish was forgotten"
@@ -291,6 +308,12 @@ class AnyHistory(RuleBasedStateMachine):
         finally:
             self.world.end()
             self.folder.cleanup()
+
+    def is_repeated(self) -> None:
+        """Where nobody is asked, only a later copy shows that what came with an old start is no old news."""
+        for labels in LABELS if self.world.asks_nobody else ():
+            if fingerprint(labels) in self.starts:
+                self.world.fire(labels, self.starts[fingerprint(labels)])
 
     def nothing_is_in_the_way(self) -> None:
         self.world.answers = True
