@@ -58,7 +58,7 @@ class Cycles:
             if self._stopping.is_set() or (cycle < self._rhythm.cycles and self._pause(self._rhythm.between_seconds)):
                 break
         if last:
-            self._engine.settle()
+            self._engine.settle(self._record.look)
             self._record.look()
         elif not self._stopping.is_set():
             self._log.say(f"{self._rhythm.wait_seconds / 60:g}分間待機します...")
@@ -78,7 +78,7 @@ class Cycles:
             if self._stopping.is_set():
                 return
             self._record.detected(alert)
-            self._engine.give(alert)
+            self._engine.give(alert, self._record.look)
             self._record.look()
             self._record.decided(alert)
         self._record.look()

@@ -29,6 +29,10 @@ _READ_SECONDS, _CHECK_SECONDS = 5.0, 30.0
 _TELL_SECONDS = 15.0
 
 
+def _nothing() -> None:
+    """Tell nothing."""
+
+
 class Engine:
     """What finds, and what fixes; the cycles drive it."""
 
@@ -78,24 +82,25 @@ class Engine:
         self._tell([alert for alert in found if alert.status == "resolved"])
         return _firing(found)
 
-    def give(self, alert: Alert) -> None:
+    def give(self, alert: Alert, meanwhile: Callable[[], None]) -> None:
         """Give the bridge an alert, and wait until it has decided and whatever it does at first is done.
 
-        So no two of the first attempts are under way at the same time, as it was with the daemon.
+        So no two of the first attempts are under way at the same time, as it was with the daemon. `meanwhile` is called
+        again and again, to tell what is going on.
         """
         self._tell([alert])
-        self._wait(lambda: not self._busy(self.bridge.now()), None)
+        self._wait(lambda: not self._busy(self.bridge.now()), None, meanwhile)
 
-    def settle(self) -> None:
+    def settle(self, meanwhile: Callable[[], None]) -> None:
         """Wait until every attempt that has begun, or is due, by now is verified, and people are told.
 
         Retries that become due meanwhile are begun, but not waited for: the next call looks how they did.
         """
         due = self.bridge.now()
-        self._wait(lambda: not self._busy(due), None)
+        self._wait(lambda: not self._busy(due), None, meanwhile)
         with self.bridge.ledger.read() as connection:
             attempt, _ = progress.newest(connection)
-        self._wait(lambda: not self._busy(due) and not self._verifying(attempt), None)
+        self._wait(lambda: not self._busy(due) and not self._verifying(attempt), None, meanwhile)
         self._wait(self._told, _TELL_SECONDS)
 
     def adopt(self, exporter: ExporterConfig) -> None:
@@ -202,11 +207,12 @@ class Engine:
         with self.bridge.ledger.read() as connection:
             return not progress.untold(connection, self.bridge.now())
 
-    def _wait(self, done: Callable[[], bool], seconds: float | None) -> None:
+    def _wait(self, done: Callable[[], bool], seconds: float | None, meanwhile: Callable[[], None] = _nothing) -> None:
         until = None if seconds is None else time.monotonic() + seconds
         while not self.stopping.is_set() and not done():
             if until is not None and time.monotonic() >= until:
                 return
+            meanwhile()
             self.stopping.wait(_POLL_SECONDS)
 
 

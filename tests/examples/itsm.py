@@ -29,9 +29,11 @@ class Itsm:
         shutil.copytree(ROOT / "examples" / name / "backend", self.home)
         (self.home / "app.py").rename(self.home / main)
         self.patterns = self.home / "scripts" / "error_patterns.json"
-        text = self.patterns.read_text(encoding="utf-8")
+        text, extra = self.patterns.read_text(encoding="utf-8"), self.patterns.with_name("remediation.yml")
+        allow = extra.read_text(encoding="utf-8")
         for port, moved in ports.items():
-            text = text.replace(port, str(moved))
+            text, allow = text.replace(port, str(moved)), allow.replace(port, str(moved))
+        extra.write_text(allow, encoding="utf-8")
         content = json.loads(text)
         content["auto_fix_config"] |= {"quiet_for": 1}
         content["log_paths"] = ["logs/app.log"]
