@@ -50,6 +50,8 @@ class History:
     """Why the breaker is open; None: it is not."""
     returns: int = 0
     """How often the alert came back within the window of flapping."""
+    calm_at: float | None = None
+    """When the first of these leaves that window, so that it does not count as flapping any more."""
     attempts: int = 0
     held: int = 0
     """How many decisions wait, of whatever remediation: the more, the less often each is looked at."""

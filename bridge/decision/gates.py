@@ -178,7 +178,8 @@ def flapping(case: Case) -> Decision | None:
     if case.history.returns < rule.times:
         return None
     why = f"the alert came back {case.history.returns} times within {format_duration(rule.within)}"
-    return Decision(Verdict.FLAPPING, why, _again(case, LOOK_AGAIN_SECONDS))
+    again = _again(case, LOOK_AGAIN_SECONDS)
+    return Decision(Verdict.FLAPPING, why, min(case.history.calm_at or again, again))
 
 
 def not_firing(case: Case) -> Decision | None:

@@ -26,6 +26,8 @@ TWICE_SECONDS = 15.0
 GONE_REASON = "neither Prometheus nor any Alertmanager knows the alert any more"
 _WOKEN = 64
 """So many of those that wait for a slot are looked at next, at least, while there is one."""
+_FEW = 4
+"""So many of them are looked at when the hour lets the next one begin; they wake more, while there are slots."""
 RESOLVED_REASON = "the alert is over, and nothing had been done yet"
 
 
@@ -78,6 +80,8 @@ class Round:
         if histories.free_slots > 0:
             most = max(_WOKEN, 2 * histories.free_slots)
             self.waits |= decisions.wake_some(self.connection, Verdict.LIMITED, self.now, most)
+        elif (moment := histories.next_slot_at) is not None:
+            decisions.look_at(self.connection, Verdict.LIMITED, moment, _FEW)
         return self
 
     def _held(self, candidate: Candidate, histories: Histories) -> None:

@@ -142,6 +142,12 @@ def wake_some(connection: Connection, verdict: Verdict, now: float, count: int) 
     return _wake(connection, _LONGEST_HELD, {"verdict": verdict, "count": count}, now)
 
 
+def look_at(connection: Connection, verdict: Verdict, moment: float, count: int) -> None:
+    """Let some of the longest held ones with a verdict be looked at then, unless others are before."""
+    if connection.scalar(_ANY_BY, {"verdict": verdict, "moment": moment}) is None:
+        _wake(connection, _LONGEST_HELD, {"verdict": verdict, "count": count}, moment)
+
+
 def _wake(connection: Connection, held: Any, which: dict[str, Any], now: float) -> bool:
     """Tell whether there was anything to wake."""
     rows = connection.execute(held, {**which, "now": now}).all()
@@ -217,6 +223,11 @@ _HELD_ON = _HELD_WITH.where(decisions.c.host.in_(bindparam("hosts", expanding=Tr
 _LONGEST_HELD = (
     _LATER.where(decisions.c.decision == bindparam("verdict")).order_by(decisions.c.due_at).limit(bindparam("count"))
 )
+_ANY_BY = (
+    select(decisions.c.id).where(
+        decisions.c.decision == bindparam("verdict"), decisions.c.due_at <= bindparam("moment")
+    )
+).limit(1)
 _DUE = _THIS.values(due_at=bindparam("now"))
 _RUN_DUE = (
     update(runs)

@@ -52,8 +52,7 @@ class Histories:
     def of(self, candidate: Candidate, remediation: Remediation, *, run: int = 0, attempts: int = 0) -> History:
         """Return the history of one candidate; its own run, with the attempts behind it, is in nobody's way."""
         host_touched = (remediation.name, candidate.host) in self._touched
-        since = self._now - remediation.flapping.within.total_seconds()
-        earlier = self._returns.get(candidate.episode.fingerprint, ())
+        returns, calm_at = self._flapping(candidate, remediation)
         busy = [id_ for id_ in self._busy.get(candidate.host, ()) if id_ != run]
         return History(
             pause=self._pauses.get("") or self._pauses.get(remediation.name),
@@ -64,7 +63,8 @@ class Histories:
             other_hosts=self._hosts.get(remediation.name, 0) - host_touched,
             host_touched=host_touched,
             breaker=self._breakers.get(remediation.name),
-            returns=sum(at > since for id_, at in earlier if id_ != candidate.episode.id),
+            returns=returns,
+            calm_at=calm_at,
             attempts=attempts,
             held=self._held,
         )
@@ -83,9 +83,25 @@ class Histories:
         """How many more runs may be started now."""
         return min(self._limits.concurrent - len(self._at_work), self._limits.runs_per_hour - self._in_hour)
 
+    @property
+    def next_slot_at(self) -> float | None:
+        """When one run more may be started; None: the last hour does not keep it from that."""
+        if self._in_hour < self._limits.runs_per_hour:
+            return None
+        which = {"since": self._now - HOUR, "later": self._limits.runs_per_hour - 1}
+        started: float | None = self._connection.scalar(_SLOT, which)
+        return None if started is None else started + HOUR
+
     def tripped(self, remediation: str, reason: str) -> None:
         """Note that a breaker has opened in this round."""
         self._breakers[remediation] = reason
+
+    def _flapping(self, candidate: Candidate, remediation: Remediation) -> tuple[int, float | None]:
+        """Return how often an alert came back, and when that is no longer too often, where it is."""
+        rule, within = remediation.flapping, remediation.flapping.within.total_seconds()
+        earlier = self._returns.get(candidate.episode.fingerprint, ())
+        came = sorted(at for id_, at in earlier if id_ != candidate.episode.id and at > self._now - within)
+        return len(came), came[-rule.times] + within if len(came) >= rule.times else None
 
     def _of_these(self, asked: Sequence[tuple[Candidate, Remediation]], since: float) -> set[tuple[str, str]]:
         found: set[tuple[str, str]] = set()
@@ -129,6 +145,13 @@ _BREAKERS = select(breakers)
 _BUSY = select(runs.c.id, runs.c.host, runs.c.state).where(UNENDED, runs.c.slot_at.is_not(None))
 _HELD = select(func.count()).where(decisions.c.due_at.is_not(None))
 _IN_HOUR = select(func.count()).select_from(runs).where(runs.c.slot_at > bindparam("since"))
+_SLOT = (
+    select(runs.c.slot_at)
+    .where(runs.c.slot_at > bindparam("since"))
+    .order_by(runs.c.slot_at.desc())
+    .limit(1)
+    .offset(bindparam("later"))
+)
 _IN_WINDOW = (
     select(runs.c.remediation)
     .select_from(runs.outerjoin(breaker_resets, breaker_resets.c.remediation == runs.c.remediation))

@@ -199,6 +199,47 @@ def test_what_keeps_coming_back_is_told_once_and_then_held(world):
     assert len(world.hand.touches) == 4
 
 
+@pytest.mark.parametrize("world", [("flapping: {times: 3, within: 1h}\n        cooldown: 1s",)], indirect=True)
+def test_what_kept_coming_back_is_acted_on_as_soon_as_that_is_no_longer_so(world):
+    first = world.now
+    come_back(world, 3, pause=433)
+    world.fire(labels(), world.now)
+    world.settle(2)
+    assert world.verdicts() == {"web-1": Verdict.FLAPPING}
+    look_every_second(world, until=first + 3599)
+    assert len(world.hand.touches) == 3
+    look_every_second(world, until=first + 3602)
+    assert len(world.hand.touches) == 4
+
+
+LIMITED = configuration(limits="limits: {concurrent: 4, runs_per_hour: 2, targets: {max: 50, window: 10m}}")
+
+
+def test_what_the_hour_held_is_begun_as_soon_as_it_may(tmp_path):
+    with opened(tmp_path, LIMITED) as world:
+        began = world.now
+        for number in range(6):
+            world.fire(labels(f"web-{number}"), world.now)
+            world.settle(2)
+            world.advance(17)
+        look_every_second(world, until=began + 3599)
+        assert len(world.hand.touches) == 2
+        look_every_second(world, until=began + 3602)
+        assert len(world.hand.touches) == 3
+        look_every_second(world, until=began + 3619)
+        assert len(world.hand.touches) == 4
+
+
+def look_every_second(world, until):
+    """As the dispatcher does: it looks when something is due. A step of this is a second."""
+    while world.now < until:
+        if (due := world.dispatcher.round()) > world.now + 1:
+            world.advance(min(due, until) - world.now - 1)
+        world.work()
+        world.advance(1)
+    world.settle(2)
+
+
 def test_stale_copies_are_no_returns(world):
     began = world.now
     world.fire(labels(), began)
