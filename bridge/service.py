@@ -1,5 +1,6 @@
 """The bridge as a service over HTTP: what `remedy.web.serve` starts, reloads and stops."""
 
+import errno
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from flask import Flask
 from prometheus_client import CollectorRegistry
 
 from bridge.core import Bridge
+from bridge.ledger import spare
 from bridge.ledger.store import LedgerError
 from bridge.peers.observer import Observer
 from bridge.policy.loading import load_policy
@@ -143,6 +145,9 @@ def make_folder(policy: Policy, file: Path) -> None:
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         TemporaryFile(dir=folder).close()
     except OSError as error:
+        if error.errno == errno.ENOSPC:  # it is full, which is no reason not to start: what is here may fix that
+            spare.give(policy.ledger_file)
+            return
         why = f"nothing can be written to {folder}: {error.strerror}"
         raise ConfigError([Problem(str(file), None, "database", why)]) from None
 

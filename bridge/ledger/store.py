@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from bridge.ledger import sqlite
+from bridge.ledger import spare, sqlite
 from bridge.ledger.gathering import Gathering
 from bridge.ledger.migrations import MIGRATIONS, Migration, NewerLedgerError, migrate, touch
 from bridge.ledger.reply import Reply
@@ -76,6 +76,8 @@ class Ledger:
             self._dispose()
             raise LedgerError(f"{self.path} cannot be used: {sqlite.sentence(error)}") from None
         self.reserve.fill()
+        if reserve:
+            spare.keep(self.path)
         self._thread = threading.Thread(target=self._write_all, name="ledger", daemon=True)
         self._thread.start()
 

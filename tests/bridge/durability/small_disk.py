@@ -14,6 +14,7 @@ _BIG, _SMALL = 1024**2, 1
 _NAMESPACE = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
 _MOUNT = {
     "tmpfs": 'mount -t tmpfs -o size="$2" none "$1"',
+    "few inodes": 'mount -t tmpfs -o size="$2",nr_inodes=60 none "$1"',
     "ext4": 'truncate -s "$2" "$1.image" && mkfs.ext4 -q -m 5 "$1.image" && mount -o loop "$1.image" "$1"',
 }
 _STAY = " && echo mounted && exec sleep infinity"

@@ -1,5 +1,6 @@
 """A disk filled to its last byte, with the ledger on it: decided, fixed, on record; and when nothing helps, said."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -106,6 +107,35 @@ def test_it_starts_on_a_full_disk(tmp_path: Path, end: Callable[[BridgeProcess],
         bridge.start()
         assert fire(bridge, "DiskFull", "web-1")[0] == 200
         is_free_again(disk, bridge)
+
+
+def works_on(_bridge: BridgeProcess) -> None:
+    """Neither end it nor start it anew."""
+
+
+@pytest.mark.parametrize("end", [works_on, BridgeProcess.terminate, BridgeProcess.kill])
+def test_a_disk_without_an_inode_for_one_more_file_is_fixed_too(
+    tmp_path: Path, end: Callable[[BridgeProcess], object]
+) -> None:
+    with small_disk(tmp_path / "d", "few inodes") as disk, bridge_on(disk, tmp_path) as bridge:
+        end(bridge)
+        files = fill_with_files(disk)
+        if not bridge.pids():
+            bridge.start()
+        assert fire(bridge, "DiskFull", "web-1")[0] == 200
+        (run,) = ended(bridge)
+        assert (run["outcome"], run["steps"][0]["reason"]) == ("unverified", f"deleted {files} files (0 bytes)")
+
+
+def fill_with_files(disk: SmallDisk) -> int:
+    """Make files until not one more can be made; return how many were."""
+    for number in itertools.count():
+        try:
+            (disk.seen / "junk" / f"{number}.tmp").touch()
+        except OSError:
+            return number
+        os.utime(disk.seen / "junk" / f"{number}.tmp", DAYS_AGO)
+    raise AssertionError("numbers never end")
 
 
 def test_whoever_fills_the_disk_and_goes_on_does_not_get_the_reserve(tmp_path: Path) -> None:
