@@ -8,8 +8,10 @@ from sqlalchemy import Connection
 from bridge.decision.facts import Episode, Standing
 from bridge.decision.intake import Intake
 from bridge.decision.round import TWICE_SECONDS
+from bridge.escalation import levels
+from bridge.escalation.overdue import NO_ANSWER, NO_ANSWER_SECONDS
 from bridge.ledger import episodes
-from bridge.policy.remediation import Policy
+from bridge.policy.remediation import Policy, route
 
 STALE_REASON = "the notification was stale: nobody finds the alert active"
 
@@ -45,3 +47,14 @@ class Returning:
             self.intake.admit(episode)
         elif not active and standing.gone:
             self.intake.close(episode.id, None, STALE_REASON)
+        elif standing.unknown and self.now - episode.received_at >= NO_ANSWER_SECONDS:
+            self._tell(episode, standing)
+
+    def _tell(self, episode: Episode, standing: Standing) -> None:
+        """Tell people, once, that nobody can say for long whether it has returned."""
+        why = standing.trouble or standing.prometheus_error
+        what = (
+            f"it may have returned {self.now - episode.received_at:.0f} s ago, and nobody can say whether it has: {why}"
+        )
+        for remediation in route(self.policy.remediations, episode.labels):
+            levels.escalate_apart(self.connection, episode, remediation, None, level=NO_ANSWER, what=what, now=self.now)

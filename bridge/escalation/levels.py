@@ -52,11 +52,13 @@ def escalate_apart(
 ) -> int:
     """Queue a message of a level of its own to everybody whom the remediation tells at all."""
     everybody = tuple(dict.fromkeys(name for each in remediation.escalate for name in each.to))
+    about = (episode, remediation.name, run_id)
+    if not outbox.untold(connection, about, level, everybody):
+        return 0
     text = (
         stories.title(episode, remediation.name, what),
         stories.story(connection, episode, run_id, remediation.runbook_url),
     )
-    about = (episode, remediation.name, run_id)
     return outbox.put(connection, about=about, level=level, notifiers=everybody, text=text, now=now)
 
 

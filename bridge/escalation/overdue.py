@@ -19,7 +19,7 @@ NO_FIRST_STEP, NO_ANSWER = "no_first_step", "no_answer"
 _CRITICAL = "critical"
 _FIRST_STEP_SECONDS = 300.0
 """So long may an episode of severity `critical` stay without a first step before people are told."""
-_NO_ANSWER_SECONDS = 300.0
+NO_ANSWER_SECONDS = 300.0
 """So long may one be held because nobody can say whether it fires."""
 
 
@@ -52,7 +52,7 @@ class Overdue:
             held = [
                 row
                 for row in decisions.with_episodes(connection, ids)
-                if row.decision == Verdict.NOT_FIRING and now - row.at >= _NO_ANSWER_SECONDS
+                if row.decision == Verdict.NOT_FIRING and now - row.at >= NO_ANSWER_SECONDS
             ]
         if held:
             self._ledger.write(lambda connection: _tell_of_unknown(connection, held, policy, now))

@@ -149,10 +149,12 @@ def test_what_is_critical_when_a_late_return_opens_is_told_too(world):
     world.resolve(labels(severity="critical"), began)
     world.fire(labels(severity="critical"), began)
     world.answers = False
-    assert at(world, 400) == []
+    assert at(world, 290) == []
+    assert at(world, 110) == [("no_answer", "ops")], "nobody can say whether it has returned"
+    assert world.rows(escalations)[0].title.endswith("nobody can say whether it has: no connection")
     (world.folder / "PAUSE").touch()
     world.answers = True
-    assert at(world, 90) == [("no_first_step", "ops")]
+    assert at(world, 90) == [("no_answer", "ops"), ("no_first_step", "ops")]
 
 
 def test_nobody_answers_for_long(world):
