@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 import requests
 
-from exporters.config import config_of, read_config
+from exporters.config import config_of
 from exporters.health import Overall, document
 from exporters.schedule import Schedule
 from remedy.config.problems import ConfigError, Problem
 from remedy.config.yamlfile import parse_yaml
+from remedy.error_patterns.looking import looked_at
 
 _EXIT_CODES = {Overall.HEALTHY: 0, Overall.DEGRADED: 1, Overall.CRITICAL: 2}
 _BASICS = """
@@ -26,7 +27,10 @@ _PATIENCE = 10
 
 @click.command()
 @click.option(
-    "--config", "file", type=click.Path(path_type=Path), help="Run the checks of this exporter.yml, once each."
+    "--config",
+    "file",
+    type=click.Path(path_type=Path),
+    help="Run the checks of this exporter.yml or error_patterns.json, once each.",
 )
 @click.option("--url", help="Ask a running exporter instead, such as http://127.0.0.1:9195.")
 def command(file: Path | None, url: str | None) -> None:
@@ -43,7 +47,7 @@ def command(file: Path | None, url: str | None) -> None:
 
 
 def _run(file: Path | None) -> dict[str, object]:
-    config = read_config(file) if file else config_of(parse_yaml(_BASICS, "the built-in checks"))
+    config = looked_at(file) if file else config_of(parse_yaml(_BASICS, "the built-in checks"))
     schedule = Schedule(config.checks, time)
     schedule.start()
     standings = schedule.first_runs()

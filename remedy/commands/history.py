@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import click
 
 from bridge.notifiers.base import DeliveryError, Message
-from bridge.policy.loading import load_policy
+from bridge.policy.remediation import Policy
 from remedy.control.client import BridgeClient
 from remedy.control.options import AS_JSON, CONFIG
 from remedy.control.postmortem import draft, title
@@ -40,6 +40,8 @@ def command(
 ) -> None:
     """Show the latest runs, or everything about one: decisions, attempts, steps, what they printed, who was told.
 
+    A bridge at work is asked; else its ledger is read, as between two calls of `remedy run --once`.
+
     Example: remedy history 17
     """
     if (postmortem and run is None) or (create_issue and not postmortem):
@@ -49,11 +51,12 @@ def command(
     page = "decisions" if decisions else "runs"
     query = urlencode({name: value for name, value in asked.items() if value is not None})
     path = f"/api/v1/{page}?{query}" if run is None else f"/api/v1/runs/{run}"
-    found = BridgeClient(file).ask("GET", path)
+    bridge = BridgeClient(file)
+    found = bridge.record(path)
     if postmortem:
         click.echo(draft(found), nl=False)
         if create_issue:
-            click.echo(f"told {_issue(file, found)}", err=True)
+            click.echo(f"told {_issue(file, bridge.policy, found)}", err=True)
     elif as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     elif run is None:
@@ -62,9 +65,9 @@ def command(
         click.echo("\n".join(story(found)))
 
 
-def _issue(file: Path, run: dict[str, Any]) -> str:
+def _issue(file: Path, policy: Policy, run: dict[str, Any]) -> str:
     """Make an issue of a run's post-mortem; return the name of the notifier that did."""
-    tellers = [each for each in load_policy(file).notifiers.items() if each[1].opens_issues]
+    tellers = [each for each in policy.notifiers.items() if each[1].opens_issues]
     if not tellers:
         raise click.UsageError(f"{file} has no notifier of kind github_issue to make an issue with")
     name, teller = tellers[0]

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from exporters.config import read_config
 from exporters.logs.catalogue import BUILTIN, chosen, read_folder
 from exporters.logs.engine import Engine
 from exporters.logs.engines import make_engine
@@ -19,11 +18,14 @@ from exporters.logs.pattern import LogPattern
 from exporters.logs.position import Position
 from exporters.logs.tail import ReplacedError, Tail
 from remedy.config.problems import ConfigError, Problem, unreadable
+from remedy.error_patterns.looking import looked_at
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--config", type=click.Path(path_type=Path), help="An exporter.yml, for its log_patterns.")
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="An exporter.yml or error_patterns.json, for its patterns."
+)
 @click.option("--pattern", "wanted", multiple=True, help="The id of a log pattern; else the twelve that ship.")
 @click.option("--json", "as_json", is_flag=True, help="Print {file: {pattern: lines}}.")
 def command(files: tuple[Path, ...], config: Path | None, wanted: tuple[str, ...], as_json: bool) -> None:
@@ -45,7 +47,7 @@ def command(files: tuple[Path, ...], config: Path | None, wanted: tuple[str, ...
 
 
 def _patterns(config: Path | None, wanted: tuple[str, ...]) -> list[LogPattern]:
-    have = list(read_config(config).log_patterns) if config else read_folder()
+    have = list(looked_at(config).log_patterns) if config else read_folder()
     try:
         return list(chosen(wanted or ([pattern.id for pattern in have] if config else [BUILTIN]), have))
     except ValueError as unknown:

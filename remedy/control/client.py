@@ -22,6 +22,10 @@ class _WrongUseError(click.ClickException):
     exit_code = 2
 
 
+class _NobodyError(click.ClickException):
+    """No bridge is at work."""
+
+
 class _SocketConnection(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
         super().__init__("localhost", timeout=_TIMEOUT_SECONDS)
@@ -44,7 +48,20 @@ class BridgeClient:
         """
         from bridge.service import socket_of  # noqa: PLC0415 - only what talks to a bridge needs its libraries
 
-        self.socket = socket_of(_policy(file))
+        self.policy = _policy(file)
+        self.socket = socket_of(self.policy)
+
+    def record(self, path: str) -> Any:
+        """Get a page of the record from the bridge, or, where none is at work, from its ledger; see `send`."""
+        from remedy.control.offline import read_record  # noqa: PLC0415 - it may need the ledger
+
+        try:
+            return self.ask("GET", path)
+        except _NobodyError:
+            found = read_record(self.policy, path)
+            if found is None:
+                raise
+            return found
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Send a request with a JSON body; see `send`."""
@@ -62,7 +79,7 @@ class BridgeClient:
             answer = connection.getresponse()
             data = json.loads(answer.read() or b"null")
         except OSError as error:
-            raise click.ClickException(
+            raise _NobodyError(
                 f"no bridge answers at {self.socket}: {error.strerror or error}: is it running, and with this file?"
             ) from None
         except (ValueError, http.client.HTTPException):
