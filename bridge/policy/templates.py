@@ -52,19 +52,25 @@ _NAMES = ("labels",)
 
 
 class _Labels:
-    """What a template sees: labels and nothing else. A dict's own methods would hide a label named `values`."""
+    """What a template sees: labels and nothing else. A dict's own methods would hide a label named `values`.
+
+    An empty label is none, as Prometheus has it: it must not make `/srv/cache/` of `/srv/cache/{{ labels.tenant }}`.
+    """
 
     def __init__(self, labels: Mapping[str, str]) -> None:
         self.__labels = labels
 
     def __getitem__(self, name: str) -> str:
-        return self.__labels[name]
+        value = self.__labels[name]
+        if not value:
+            raise KeyError(name)
+        return value
 
     def __str__(self) -> str:
         raise TypeError("name one of them, such as labels.instance")
 
     def __contains__(self, name: str) -> bool:
-        return name in self.__labels
+        return bool(self.__labels.get(name))
 
 
 def is_template(value: object) -> bool:

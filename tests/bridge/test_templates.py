@@ -25,7 +25,8 @@ FILLED = [
     ("{{ labels.host | upper }}/{{ labels.host | lower | replace('e', 'a') }}", {"host": "We"}, "WE/wa"),
     ("{{ labels.env | default('test') }}", {}, "test"),
     ("{% if labels.env == 'prod' %}p{% else %}t{% endif %}", {"env": "prod"}, "p"),
-    ("{{ 'yes' if 'host' in labels else 'no' }}", {"host": ""}, "yes"),
+    ("{{ 'yes' if 'host' in labels else 'no' }}", {"host": "x"}, "yes"),
+    ("{{ 'yes' if 'host' in labels else 'no' }}", {"host": ""}, "no"),
     ("{{ labels.values }} {{ labels.items }} {{ labels.get }}", {"values": "1", "items": "2", "get": "3"}, "1 2 3"),
     ("{{ labels['_private'] }}", {"_private": "1"}, "1"),
 ]
@@ -123,6 +124,13 @@ def test_a_template_that_fails_is_refused_in_words(text: str) -> None:
     check_template(text)
     with pytest.raises(TemplateValueError, match="cannot be filled"):
         render(text, {"x": "y"})
+
+
+@pytest.mark.parametrize("text", ["{{ labels.empty }}", "/srv/cache/{{ labels.empty }}", "{{ labels.empty | upper }}"])
+def test_an_empty_label_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="the alert has no label 'empty'"):
+        render(text, {"empty": ""})
+    assert render("{{ labels.empty | default('x') }}{{ 'empty' in labels }}", {"empty": ""}) == "xFalse"
 
 
 def test_a_missing_label_is_named() -> None:

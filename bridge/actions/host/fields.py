@@ -8,7 +8,7 @@ import unicodedata
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 MAX_TEXT = 4096
 _TURNING = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -29,6 +29,13 @@ def plain(text: str) -> str:
     return text
 
 
+def _whole_parts(path: object) -> object:
+    """Refuse what a path loses silently: a label of `.` or `/` would make the folder above of the one that is meant."""
+    if isinstance(path, str) and not {"", "."}.isdisjoint(path.removesuffix("/").split("/")[1:]):
+        raise ValueError(f"'{path[:200]}' must not hold '.' or nothing between two slashes")
+    return path
+
+
 def _absolute(path: Path) -> Path:
     plain(str(path))
     if not path.is_absolute() or str(path).startswith("//"):
@@ -41,7 +48,7 @@ def _absolute(path: Path) -> Path:
 Text = Annotated[str, AfterValidator(plain)]
 """One line of text."""
 
-AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+AbsolutePath = Annotated[Path, BeforeValidator(_whole_parts, json_schema_input_type=Path), AfterValidator(_absolute)]
 """An absolute path without `..`."""
 
 _UNIT_FORM = r"^[A-Za-z0-9:_.\\][A-Za-z0-9:_.\\@-]*\.(service|socket|timer|path|mount|target|slice|scope)$"

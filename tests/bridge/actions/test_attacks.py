@@ -12,6 +12,8 @@ import pytest
 from pydantic import ValidationError
 
 from bridge.actions.base import StepError, StepRefusedError
+from bridge.actions.old_file_cleanup import OldFileCleanup
+from bridge.policy.templates import render_fields
 from tests.bridge.actions.backups.test_backup_and_restore import picture
 from tests.bridge.actions.file_actions import ACTIONS, FileAction, context_for, fill, keep_for_restore, work
 
@@ -56,6 +58,14 @@ def test_whatever_a_label_says(each: FileAction, value: str, home: Path) -> None
     with suppress(StepError):
         work(each.make(root / VALUES[value]), context)
     assert (picture(outside), picture(root / "in")) == before
+
+
+@pytest.mark.parametrize("value", ["", ".", "./", "/", "//", "a/.", "a//", "./.", "a/../.."])
+def test_a_label_never_makes_the_folder_above_of_the_one_that_is_meant(value: str) -> None:
+    with pytest.raises(ValueError, match=r"has no label|must not hold|looks like"):
+        OldFileCleanup.model_validate(
+            render_fields({"directories": ["/srv/cache/{{ labels.tenant }}"], "days": 7}, {"tenant": value})
+        )
 
 
 @pytest.mark.parametrize("each", FOLDERS, ids=lambda each: each.name)
