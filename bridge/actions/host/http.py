@@ -1,5 +1,6 @@
 """HTTP for actions: no redirect, no proxy of the environment, within the step's time; errors tell only a URL's host."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ _LONGEST = 256 * 1024
 """Bytes of an answer that are read where nothing else is said."""
 LARGE = 16 * 1024**2
 """As many as an interface may answer with that lists things."""
+_CODED_AT_MOST = 3
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -43,12 +45,19 @@ def _lies_below(url: str, allowed: str) -> bool:
     wanted, given = urlsplit(url), urlsplit(allowed)
     if wanted.username is not None or wanted.password is not None or "\\" in url:
         return False
-    if ".." in unquote(wanted.path).split("/"):
+    if _climbs(wanted.path):
         return False
     if _origin(wanted.scheme, wanted.hostname, wanted.port) != _origin(given.scheme, given.hostname, given.port):
         return False
     folder = given.path.rstrip("/")
     return wanted.path in (given.path, folder) or wanted.path.startswith(f"{folder}/")
+
+
+def _climbs(path: str) -> bool:
+    """Tell whether some server may take a path for one that leads upwards: coded twice, with `\\`, with parameters."""
+    for _ in range(_CODED_AT_MOST):
+        path = unquote(path)
+    return any(part.partition(";")[0] == ".." for part in re.split(r"[/\\]", path))
 
 
 def _origin(scheme: str, host: str | None, port: int | None) -> tuple[str, str | None, int | None]:

@@ -69,6 +69,7 @@ def test_urls_that_lie_below(url: str) -> None:
         "http://127.0.0.1:5100/", "http://127.0.0.1:5100/apix", "http://127.0.0.1:5101/api/", "https://127.0.0.1:5100/api/",
         "http://127.0.0.1:5100@evil.example/api/", "http://127.0.0.1:5100.evil.example/api/", "http://a@127.0.0.1:5100/api/",
         "http://127.0.0.1:5100/api/../admin", "http://127.0.0.1:5100/api/%2e%2e/admin", "http://127.0.0.1:5100/api/..%2fadmin",
+        f"{ALLOWED}%252e%252e/admin", f"{ALLOWED}..;a=b/admin", f"{ALLOWED}%2e%2e%5cadmin", f"{ALLOWED}.%2E;/admin",
         "http://127.0.0.1:5100\\@evil.example/api/", "http://[/api/", "http://127.0.0.1:99999/api/", "http://evil.example/#http://127.0.0.1:5100/api/",
     ],
 )  # fmt: skip
