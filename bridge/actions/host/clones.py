@@ -65,6 +65,8 @@ def only_here(clone: Path) -> dict[str, str]:
     if (repository / "commondir").exists():
         raise StepError(f"'{repository}' is a part of another repository (commondir)")
     for folder, folders, files in os.walk(repository):
+        if folder == str(repository):
+            folders[:] = [name for name in folders if name != "hooks"]  # none of them runs
         for name in (*folders, *files):
             if (found := Path(folder, name)).is_symlink():
                 raise StepError(f"'{found}' is a symlink")

@@ -143,6 +143,14 @@ def test_a_slot_is_given_back_or_left_with_the_reason(name: str, home: Path, con
     assert not (home / "trapped").exists()
 
 
+def test_hooks_that_are_links_are_no_damage(home: Path, context: StepContext) -> None:
+    pool, _ = world(home)
+    (pool.add() / ".git" / "hooks" / "post-checkout").symlink_to(home / "trap")
+    action = GitSlotRecover(workspaces=pool.workspaces, repo="app", slot="slot1")
+    assert "whole and up to date" in action.run(context)
+    assert not (home / "trapped").exists()
+
+
 def test_helpers_are_not_asked_for_passwords(home: Path, context: StepContext, server: Server) -> None:
     pool, other = world(home)
     slot = pool.add()
