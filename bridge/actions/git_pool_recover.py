@@ -72,7 +72,7 @@ class GitPoolRecover(Action):
     def plan(self, context: StepContext) -> str:
         """Say what is wrong now, and what would be done about it."""
         found = [said for repo, slot in self._slots(context) for said in self._planned(repo, slot, context)]
-        locks = [self._locks().plan(context)] if self.cleanup_orphaned_locks else []
+        locks = [self._locks().plan(context)] if self._has_locks(context) else []
         return "; ".join([*found, *locks]) or "nothing is wrong"
 
     def run(self, context: StepContext) -> str:
@@ -84,7 +84,7 @@ class GitPoolRecover(Action):
         for repo, slot in self._slots(context):
             with _counted(f"{repo}/{slot}", context):
                 self._slot(repo, slot, context)
-        if self.cleanup_orphaned_locks and exists(place(self.workspaces / "locks", context.allow)):
+        if self._has_locks(context):
             with _counted("locks", context):
                 self._clean(context)
         context.output.say(json.dumps(dict(context.results)))
@@ -154,6 +154,9 @@ class GitPoolRecover(Action):
             context.results["corrupted_isolated"] += 1
         else:
             context.results["corrupted_recovered"] += 1
+
+    def _has_locks(self, context: StepContext) -> bool:
+        return self.cleanup_orphaned_locks and exists(place(self.workspaces / "locks", context.allow))
 
     def _clean(self, context: StepContext) -> None:
         cleaned = self._locks().clean(context)

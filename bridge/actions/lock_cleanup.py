@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
 
-from bridge.actions.base import Action, Allow, StepContext
+from bridge.actions.base import Action, Allow, StepContext, StepError
 from bridge.actions.host.fields import AbsolutePath
 from bridge.actions.host.folders import Place, exists, opened, opened_file, parent_of, place, place_refusal
 from bridge.actions.host.slots import try_lock
@@ -82,12 +82,14 @@ class LockCleanup(Action):
         locks, removed, held = self._folder(context), 0, 0
         with opened(locks) as folder:
             for name, why in self._found(locks, folder, context):
-                if _remove_unheld(Place(locks.root, (*locks.way, name)), folder):
-                    removed += 1
-                    context.output.say(f"removed: {name} ({why})")
-                else:
-                    held += 1
-                    context.output.say(f"left: {name} ({why}): somebody holds it")
+                try:
+                    unheld = _remove_unheld(Place(locks.root, (*locks.way, name)), folder)
+                except (StepError, FileNotFoundError):
+                    if _is_there(name, folder):
+                        raise
+                    continue  # its holder removed it
+                removed, held = removed + unheld, held + (not unheld)
+                context.output.say(f"removed: {name} ({why})" if unheld else f"left: {name} ({why}): somebody holds it")
         return Cleaned(removed, held)
 
     def _folder(self, context: StepContext) -> Place:
@@ -119,6 +121,14 @@ class LockCleanup(Action):
         if not exists(Place(pool.root, (*pool.way, match["repo"], match["slot"]))):
             return "orphaned" if old or not self.orphaned_only else None
         return "stale" if old and not self.orphaned_only else None
+
+
+def _is_there(name: str, folder: int) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _remove_unheld(lock: Place, folder: int) -> bool:

@@ -209,3 +209,8 @@ def test_another_folder_is_refused(pool: Pool, make_context: MakeContext) -> Non
         recovering(pool).run(make_context(Allow()))
     with pytest.raises(ValidationError):
         recovering(pool, repo="../x")
+
+
+def test_a_pool_without_a_folder_for_locks_has_a_plan(pool: Pool, context: StepContext) -> None:
+    (pool.workspaces / "locks").rmdir()
+    assert GitPoolRecover(workspaces=pool.workspaces).plan(context) == "nothing is wrong"

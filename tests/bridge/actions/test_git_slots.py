@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from bridge.actions import git_slot_recover
+from bridge.actions import git_slot_recover, lock_cleanup
 from bridge.actions.base import Allow, StepContext, StepError, StepRefusedError, StepTimeoutError
 from bridge.actions.git_slot_isolate import GitSlotIsolate
 from bridge.actions.git_slot_recover import GitSlotRecover
 from bridge.actions.git_slot_release import GitSlotRelease
 from bridge.actions.host.replacing import exchange
+from bridge.actions.host.slots import try_lock
 from bridge.actions.lock_cleanup import LockCleanup
 from tests.bridge.actions.conftest import MakeContext
 from tests.bridge.actions.pool import Pool, git
@@ -283,3 +284,18 @@ def test_killed_when_the_clones_change_places_nothing_of_the_broken_one_is_lost(
     assert (slot / "README").read_text() == "one\n"
     assert (slot.parent / ".slot1.broken" / "work").read_text() == "not committed"
     assert not (slot.parent / ".slot1.recovering").exists()
+
+
+def test_a_lock_that_its_holder_removes_meanwhile_is_no_failure(
+    pool: Pool, context: StepContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for slot in ("slot8", "slot9"):
+        pool.lock(f"workspace-app-{slot}", age_hours=48)
+
+    def taking(descriptor: int) -> bool:
+        pool.lock("workspace-app-slot8").unlink(missing_ok=True)
+        return try_lock(descriptor)
+
+    monkeypatch.setattr(lock_cleanup, "try_lock", taking)
+    assert LockCleanup(workspaces=pool.workspaces).run(context) == "removed 1 locks"
+    assert list((pool.workspaces / "locks").iterdir()) == []
