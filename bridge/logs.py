@@ -46,6 +46,11 @@ def configure_logs(logs: Logs) -> None:
         logger.handlers, logger.propagate = [forward], False
 
 
+def say(line: str) -> None:
+    """Write a line for people to standard error, or as much of it as there is room for."""
+    _StandardError().msg(line)
+
+
 class _StandardError:
     """Writes lines; without a buffer, which would keep what could not be written and fail again and again."""
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from bridge.logs import configure_logs
+from bridge.logs import configure_logs, say
 from bridge.policy.loading import load_policy
 from bridge.service import BridgeService, access_of, listen_of, make_folder
 from remedy.web.serve import serve
@@ -23,7 +23,7 @@ def command(file: Path, *, insecure_config: bool) -> None:
     listen = listen_of(policy, insecure=insecure_config)
     make_folder(policy, file)
     configure_logs(policy.settings.logs)
-    click.echo(f"remedy bridge: http://{policy.settings.web.listen}/", err=True)
+    say(f"remedy bridge: http://{policy.settings.web.listen}/")
 
     def make() -> BridgeService:
         configure_logs(policy.settings.logs)  # gunicorn has set up its own meanwhile

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from bridge.logs import say
 from bridge.service import access_of, listen_of, make_folder, socket_of
 from remedy.runner.cycles import Rhythm
 from remedy.runner.local import serve_locally
@@ -78,5 +79,5 @@ def command(
     if not task.serves_http:  # the daemon listened nowhere; neither do we, unless `web:` says so
         serve_locally(RunService(task_files.read, rhythm, told), socket_of(task.policy))
         return
-    click.echo(f"remedy run: http://{task.policy.settings.web.listen}/", err=True)
+    say(f"remedy run: http://{task.policy.settings.web.listen}/")
     serve(lambda: RunService(task_files.read, rhythm, told), listen)

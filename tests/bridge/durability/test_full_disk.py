@@ -109,6 +109,21 @@ def test_it_starts_on_a_full_disk(tmp_path: Path, end: Callable[[BridgeProcess],
         is_free_again(disk, bridge)
 
 
+def test_it_starts_and_works_where_nothing_of_what_it_says_can_be_written(tmp_path: Path) -> None:
+    """Its log may be a file on the full disk, too."""
+    with small_disk(tmp_path / "d") as disk, bridge_on(disk, tmp_path) as bridge, Path("/dev/full").open("ab") as full:
+        bridge.terminate()
+        fill(disk)
+        said, bridge._log = bridge._log, full
+        try:
+            bridge.start()
+            assert fire(bridge, "DiskFull", "web-1")[0] == 200
+            is_free_again(disk, bridge)
+            assert bridge.terminate() == 0
+        finally:
+            bridge._log = said
+
+
 def works_on(_bridge: BridgeProcess) -> None:
     """Neither end it nor start it anew."""
 
