@@ -2,7 +2,7 @@
 
 import re
 
-_PARTS = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_PARTS = re.compile(r'"(?:\\.|[^"\\\n])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _BEGINS = re.compile(r"\s*(?:\{|\[|//|/\*)")
 
 

@@ -70,8 +70,8 @@ class Place:
         return bool({path, path.resolve()} & {*self.own_logs, *(own.resolve() for own in self.own_logs)})
 
     def holds_ours(self, folder: Path) -> bool:
-        """Tell whether a folder holds the configuration or our own state: emptying it would end more than an error."""
-        ours = (self.config.parent, self.config.resolve().parent, self.state)
+        """Tell whether a folder holds the whole application, the configuration or our own state."""
+        ours = (self.base, self.config.parent, self.config.resolve().parent, self.state)
         return any(each.is_relative_to(way) for each in ours for way in (folder, folder.resolve()))
 
     def outside(self, path: Path) -> bool:

@@ -50,11 +50,11 @@ class Source:
                 self.keys.note(f"{text!r} is left out: {wrong}")
 
     def emptied(self, paths: list[Path]) -> list[Path]:
-        """Return the folders that may be emptied; one that holds the configuration or our state is noted."""
+        """Return the folders that may be emptied; one that holds the application, or what is ours, is noted."""
         for path in paths:
             if self.place.holds_ours(path):
                 self.keys.note(
-                    f"{path} is left out: it holds {self.place.config.name} or our own state, not only rubbish"
+                    f"{path} is left out: it holds the application, {self.place.config.name} or our own state"
                 )
         return [path for path in paths if not self.place.holds_ours(path)]
 

@@ -219,7 +219,7 @@ ODD = [
             {"type": "temp_file_cleanup", "paths": ["*", "scripts/*"]},
         ),
         (
-            "{home} is left out: it holds error_patterns.json",
+            "{home} is left out: it holds the application, error_patterns.json",
             "{home}/scripts is left out",
             "{home}/.remedy is left out",
             "days: files younger",

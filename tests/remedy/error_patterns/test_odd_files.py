@@ -1,5 +1,6 @@
 """Odd files: what can be understood works, everything else is said by file, line and key; never a stack trace."""
 
+import json
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from exporters.config import read_config
 from remedy.cli import main
 from remedy.error_patterns.regexes import for_bytes
 from remedy.error_patterns.translation import Translation, Where, translate
-from tests.remedy.error_patterns.odd import ODD, PLAIN, Odd
+from tests.remedy.error_patterns.odd import ODD, PLAIN, Odd, actions
 
 REMEDY = Path(sys.executable).with_name("remedy")
 Remedy = Callable[..., tuple[int, str]]
@@ -121,6 +122,16 @@ def test_a_comment_is_no_part_of_a_text(home: Path) -> None:
     text = PLAIN.replace('"BROKEN"', '"http://x/* no comment */ \\"// nor this"')
     made = translate(Where(placed(home, text.encode())))
     assert made.patterns[0].pattern["regex"] == 'http://x/* no comment */ "// nor this'
+
+
+def test_the_application_is_not_emptied_wherever_the_file_and_the_state_are(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "etc" / "error_patterns.json"
+    file.parent.mkdir()
+    text = json.dumps(actions({"type": "cache_clear", "directories": [".", "cache"]}), indent=1)
+    file.write_text(text.replace("[\n", '[ # a "quote\n'))
+    made = translate(Where(file, base=home, environment={"STATE_DIRECTORY": str(tmp_path / "state")}))
+    cleared, *_ = made.patterns[0].steps
+    assert cleared.fields["directories"] == [f"{home}/cache"]
 
 
 @pytest.mark.parametrize(
