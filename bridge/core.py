@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.actions.backups.store import BackupStore
 from bridge.decision import again
-from bridge.decision.explanation import as_episodes, explain
+from bridge.decision.explanation import as_episodes, explain, explain_the_rest
 from bridge.decision.facts import Candidate, Episode, History
 from bridge.decision.intake import Receipt
 from bridge.decision.payload import Notification
@@ -139,7 +139,7 @@ class Bridge:
         return receipt
 
     def explain(self, notification: Notification | None) -> list[dict[str, Any]]:
-        """Explain the firing alerts of a notification, or every open episode; see `explanation`.
+        """Explain the alerts of a notification, or every open episode; see `explanation`.
 
         Raises:
             NotReadyError: the ledger is not open.
@@ -157,11 +157,12 @@ class Bridge:
                 histories = Histories(connection, [(candidate, remediation)], policy.settings.limits, now)
                 return histories.of(candidate, remediation)
 
-            return [
+            found = [
                 each
                 for episode in fires
                 for each in explain(policy, episode, remember, standings[episode.fingerprint], now)
             ]
+            return found + (explain_the_rest(notification) if notification else [])
 
     def change(self, work: Callable[[Connection], bool]) -> bool:
         """Change something in the ledger on a person's behalf, and look at everything that it may concern.

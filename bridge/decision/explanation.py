@@ -4,7 +4,7 @@ Nothing is recorded and nothing is changed.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from bridge.actions.backups.store import BackupStore
 from bridge.decision import gates
 from bridge.decision.facts import Episode, History, Standing
 from bridge.decision.gates import Case, Decision, Verdict
-from bridge.decision.intake import case_for
+from bridge.decision.intake import RESOLVED_REASON, case_for
 from bridge.decision.payload import Notification
 from bridge.ledger.runs import Run, RunState
 from bridge.policy.remediation import Policy, Remediation
 from bridge.run.steps import Workshop
 
+_SUBJECT_SHOWN = 200
+"""Characters of what is no alert."""
 Remember = Callable[[Episode, Remediation, str, str], History]
 """What the ledger remembers for an episode and a remediation, on a host and a target."""
 
@@ -28,9 +30,9 @@ def explain(
 ) -> list[dict[str, Any]]:
     """Explain one firing episode: a dict for each remediation that it gets, or one that says why it gets none."""
     chosen, refusal = gates.choose(episode, policy)
-    about = {"labels": dict(episode.labels), "fingerprint": episode.fingerprint}
     if refusal is not None:
-        return [about | {"remediation": None, **_spell(refusal), "gates": [], "plan": []}]
+        return [_nothing_for(episode.labels, episode.fingerprint, refusal)]
+    about = {"labels": dict(episode.labels), "fingerprint": episode.fingerprint}
     found = []
     for remediation in chosen:
         bare = case_for(episode, remediation, policy, now)
@@ -41,6 +43,23 @@ def explain(
         rest = {"gates": verdicts, "plan": list(_plan(policy, case))}
         found.append(about | place | _spell(gates.decide(case)) | rest)
     return found
+
+
+def explain_the_rest(notification: Notification) -> list[dict[str, Any]]:
+    """Explain what does not fire: alerts that are resolved, and what is no alert."""
+    over = Decision(Verdict.RESOLVED, RESOLVED_REASON)
+    found = [
+        _nothing_for(alert.labels, alert.identity, over) for alert in notification.alerts if alert.status == "resolved"
+    ]
+    for wrong in notification.malformed:
+        reason = f"{wrong.reason}: {wrong.subject[:_SUBJECT_SHOWN]}"
+        found.append(_nothing_for({}, "", Decision(Verdict.MALFORMED, reason)))
+    return found
+
+
+def _nothing_for(labels: Mapping[str, str], fingerprint: str, decision: Decision) -> dict[str, Any]:
+    about = {"labels": dict(labels), "fingerprint": fingerprint, "remediation": None}
+    return about | _spell(decision) | {"gates": [], "plan": []}
 
 
 def _spell(decision: Decision) -> dict[str, str]:

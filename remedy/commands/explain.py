@@ -26,6 +26,8 @@ def command(payload: BinaryIO | None, file: Path, *, offline: bool, as_json: boo
     Example: remedy explain notification.json
     """
     body = payload.read() if payload else b""
+    if payload and not body.strip():
+        raise click.UsageError(f"{payload.name} is empty, and no notification of Alertmanager")
     if offline:
         if payload is None:
             raise click.UsageError("--offline needs a notification to explain")
@@ -39,21 +41,22 @@ def command(payload: BinaryIO | None, file: Path, *, offline: bool, as_json: boo
 
 
 def _offline(file: Path, body: bytes) -> list[dict[str, Any]]:
-    from bridge.decision.explanation import as_episodes, explain  # noqa: PLC0415 - only this way needs the bridge's libraries
+    from bridge.decision.explanation import as_episodes, explain, explain_the_rest  # noqa: PLC0415 - only this way needs the bridge's libraries
     from bridge.decision.facts import History, Standing  # noqa: PLC0415
     from bridge.decision.payload import NotAPayloadError, parse_notification  # noqa: PLC0415
     from bridge.policy.loading import load_policy  # noqa: PLC0415
 
     policy, now = load_policy(file, insecure=True), time.time()
     try:
-        episodes = as_episodes(parse_notification(body), now)
+        notification = parse_notification(body)
     except NotAPayloadError as error:
         raise click.UsageError(f"this is no notification of Alertmanager: {error}") from None
-    return [
+    found = [
         each
-        for episode in episodes
+        for episode in as_episodes(notification, now)
         for each in explain(policy, episode, lambda *_: History(), Standing(), now)
-    ]  # fmt: skip
+    ]
+    return found + explain_the_rest(notification)
 
 
 def _spell(found: dict[str, Any]) -> Iterator[str]:

@@ -160,6 +160,19 @@ def test_explain_a_payload_with_and_without_the_bridge(bridge, tmp_path):
         assert found["plan"] == [{"action": "wait", "plan": "wait 10ms"}]
 
 
+def test_explain_leaves_out_no_alert(bridge, tmp_path):
+    over = {"status": "resolved", "labels": {"alertname": "Do"}, "startsAt": "2026-11-21T10:00:00Z"}
+    payload = tmp_path / "notification.json"
+    payload.write_text(json.dumps({"version": "4", "alerts": [{"status": "burning"}, over]}))
+    for way in ([], ["--offline"]):
+        said = remedy("explain", str(payload), *way, folder=bridge.folder)
+        assert "alertname=Do\n  no remediation: resolved: Alertmanager says that the alert is resolved" in said
+        assert "no remediation: malformed: " in said
+        assert '{"status": "burning"}' in said
+    payload.write_text("\n")
+    assert f"{payload} is empty" in remedy("explain", str(payload), folder=bridge.folder, check=2)
+
+
 def test_nobody_answers(tmp_path):
     (tmp_path / "remediation.yml").write_text(CONFIG.format(folder=tmp_path, port=1))
     assert remedy("history", folder=tmp_path, check=1).startswith("remedy: no bridge answers at ")
