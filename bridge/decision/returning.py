@@ -14,6 +14,9 @@ from bridge.ledger import episodes
 from bridge.policy.remediation import Policy, route
 
 STALE_REASON = "the notification was stale: nobody finds the alert active"
+UNREPEATED_REASON = "the notification was stale: there is nobody to ask, and it was not sent again within a day"
+_REPEATED_SECONDS = 86400.0
+"""Alertmanager repeats what fires after `repeat_interval`, 4 h by default."""
 
 
 @dataclass
@@ -47,6 +50,8 @@ class Returning:
             self.intake.admit(episode)
         elif not active and standing.gone:
             self.intake.close(episode.id, None, STALE_REASON)
+        elif standing.nobody_to_ask and self.now - episode.notified_at >= _REPEATED_SECONDS:
+            self.intake.close(episode.id, None, UNREPEATED_REASON)
         elif standing.unknown and self.now - episode.received_at >= NO_ANSWER_SECONDS:
             self._tell(episode, standing)
 

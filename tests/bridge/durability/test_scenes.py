@@ -258,6 +258,24 @@ def test_stale_copies_are_no_returns(world):
     assert len(world.hand.touches) == 2
 
 
+def test_where_nobody_can_be_asked_a_later_copy_shows_a_return_and_a_day_without_one_that_there_is_none(world):
+    world.asks_nobody = True
+    began = world.now
+    world.fire(labels(), began)
+    world.settle(2)
+    for copies, state, touched in ((1, "closed", 1), (2, "open", 2)):
+        world.advance(400)
+        world.resolve(labels(), began)
+        for _ in range(copies):
+            world.fire(labels(), began)
+            world.settle(2)
+            world.advance(16)
+        assert world.rows(episodes)[-1].state == ("returning" if copies == 1 else "open")
+        world.advance(DAY)
+        world.settle(2)
+        assert (world.rows(episodes)[-1].state, len(world.hand.touches)) == (state, touched)
+
+
 def test_what_was_stale_makes_no_other_stale_copy_new(world):
     """A second Prometheus has another start for the same alert: copies of both come after the end of both."""
     began = world.now
