@@ -102,7 +102,7 @@ def first_due(connection: Connection, notifier: str, now: float) -> Escalation |
         earlier.c.episode_id == escalations.c.episode_id,
         earlier.c.notifier == notifier,
         earlier.c.id < escalations.c.id,
-        earlier.c.due_at > now,
+        earlier.c.due_at.is_not(None),
     )
     query = (
         select(escalations, episodes)

@@ -48,14 +48,14 @@ class Outbox:
         self.metrics = getattr(self, "metrics", None) or Metrics(self.registry)
         return Delivery(self.ledger, lambda: self.policy, self.metrics, lambda: self.now)
 
-    def put(self, instance: str = "web-1", when: escalation.When = escalation.at_the_end) -> None:
+    def put(self, instance: str = "web-1", when: escalation.When = escalation.at_the_end, what: str = "x") -> None:
         (one,) = parse_notification(notification(alert({"alertname": "Down", "instance": instance}))).alerts
 
         def work(connection) -> None:
             known = [e for e, _ in episodes.in_state(connection, EpisodeState.OPEN) if e.fingerprint == one.identity]
             (episode,) = known or episodes.add(connection, [(one, EpisodeState.OPEN)], "", self.now)
             remediation = self.policy.remediations[0]
-            escalation.escalate(connection, episode, remediation, None, what="x", when=when, now=self.now)
+            escalation.escalate(connection, episode, remediation, None, what=what, when=when, now=self.now)
 
         self.ledger.write(work)
         self.delivery.wake()
@@ -284,6 +284,22 @@ def test_what_was_said_first_of_an_episode_arrives_first(box: Outbox, server: As
         "web-1",
         "web-1",
     ]
+
+
+def test_what_was_said_first_arrives_first_after_a_restart_too(box: Outbox, server: Asked) -> None:
+    server.reply = saying(503)
+    box.put()
+    box.wait(tries=1)
+    box.put(when=escalation.unresolved(60), what="later")
+    box.delivery.stop()
+    server.requests.clear()
+    server.reply = saying(200)
+    box.now += 3600
+    box.delivery = box._made()
+    box.delivery.start()
+    server.wait_for(2)
+    wait_for(lambda: [row.state for row in box.rows()] == ["delivered", "delivered"])
+    assert [json.loads(body)["title"] for _, _, body in server.requests] == [row.title for row in box.rows()]
 
 
 def test_who_never_heard_of_it_does_not_hear_that_it_is_over(box: Outbox, server: Asked) -> None:

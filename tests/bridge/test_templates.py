@@ -38,7 +38,19 @@ def test_a_template_is_filled(text: str, labels: dict[str, str], value: str) -> 
     assert render(text, labels) == value
 
 
-VERBATIM = ["a'b\"c", "$(reboot)", "`reboot`", "; reboot #", "a b", "../../etc", "%s{0}", "é ✓ 漢", "&<b>"]
+VERBATIM = [
+    "👩\u200d🔧",
+    "ab\u200ccd",
+    "a'b\"c",
+    "$(reboot)",
+    "`reboot`",
+    "; reboot #",
+    "a b",
+    "../../etc",
+    "%s{0}",
+    "é ✓ 漢",
+    "&<b>",
+]
 TEMPLATES_IN_LABELS = ["{{ labels.__class__ }}", "{% include '/etc/passwd' %}", "{{ 7 * 7 }}", "${jndi:ldap://x}"]
 
 
