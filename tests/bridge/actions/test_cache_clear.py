@@ -106,7 +106,10 @@ def test_only_keys_of_the_prefix_go(prefix: str, port: int, url_file: Path, make
         others = ["cache", "other:cache:1", "aXXb", "x", "ab", "日本", *(p for p in PREFIXES if p != prefix)]
         two.mset(dict.fromkeys([*others, *(f"{prefix}{number}" for number in range(1200))], "x"))
         three.set(f"{prefix}1", "x")
-        said = CacheClear(redis_url_file=url_file, prefix=prefix).run(make_context())
+        action = CacheClear(redis_url_file=url_file, prefix=prefix)
+        assert action.plan(make_context()).startswith("delete 1")
+        assert two.dbsize() == 1200 + len(others)
+        said = action.run(make_context())
         assert said == f"deleted 1200 keys that began with '{prefix}'"
         assert {key.decode() for key in two.scan_iter()} == set(others)
         assert three.dbsize() == 1
