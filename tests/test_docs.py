@@ -45,7 +45,8 @@ def everything() -> str:
 def test_every_command_says_what_it_does_with_an_example(name: str) -> None:
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
-    said = " ".join(command.get_help(click.Context(command, info_name=f"remedy {name}")).split())
+    above = click.Context(cli, info_name="remedy", **cli.context_settings)
+    said = " ".join(command.get_help(click.Context(command, above, info_name=name)).split())
     assert f"Example: remedy {name}" in said
     silent = [p.name for p in command.params if isinstance(p, click.Option) and not p.help and not p.show_default]
     assert not silent, "an option says what it does, or shows its default"

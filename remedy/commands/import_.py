@@ -8,14 +8,15 @@ import click
 from remedy.error_patterns.translation import Where, translate
 from remedy.error_patterns.writing import exporter_text, remediation_text
 
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path), default=Path("error_patterns.json"))
+@click.argument("file", type=_FILE, default=Path("error_patterns.json"))
 @click.option("--output", "folder", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Else here.")
-@click.option(
-    "--base-dir", type=click.Path(path_type=Path), help="Below it relative paths lie; else FILE's grandparent."
-)
-@click.option("--allow", "extra", type=click.Path(path_type=Path), help="A remediation.yml; else the one beside FILE.")
+@click.option("--base-dir", type=_FOLDER, help="Below it relative paths lie; else FILE's grandparent.")
+@click.option("--allow", "extra", type=_FILE, help="A remediation.yml; else the one beside FILE.")
 @click.option("--force", is_flag=True, help="Write over what is there.")
 def command(file: Path, folder: Path, base_dir: Path | None, extra: Path | None, *, force: bool) -> None:
     """Write exporter.yml and remediation.yml that decide as FILE does, and say what is left out and why.

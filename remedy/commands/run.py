@@ -18,6 +18,7 @@ from remedy.web.serve import serve
 
 _USUAL = Path("error_patterns.json")
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
 @click.command()
@@ -27,9 +28,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--wait-minutes", type=click.FloatRange(0), default=5, show_default=True, help="After an iteration.")
 @click.option("--iterations", type=click.IntRange(1), help="End after so many.")
 @click.option("--config", "files", multiple=True, type=_FILE, help=f"One file or two; else {_USUAL} here.")
-@click.option(
-    "--base-dir", type=click.Path(path_type=Path), help="Below it relative paths lie; else FILE's grandparent."
-)
+@click.option("--base-dir", type=_FOLDER, help="Below it relative paths lie; else FILE's grandparent.")
 @click.option("--log-file", type=_FILE, help="Else ../logs/auto_fix.log beside error_patterns.json.")
 @click.option("--json", "as_json", is_flag=True, help="Print each iteration's counts as a line of JSON.")
 @click.option("--ignore-cooldown", is_flag=True, help="Fix also what was fixed a moment ago.")

@@ -55,7 +55,8 @@ def of_commands(group: click.Group) -> str:
     for name in group.list_commands(click.Context(group)):
         command = group.get_command(click.Context(group), name)
         if command is not None:
-            context = click.Context(command, info_name=f"remedy {name}", terminal_width=100, max_content_width=100)
+            above = click.Context(group, info_name="remedy", **group.context_settings)  # as the command line has it
+            context = click.Context(command, above, info_name=name, terminal_width=100, max_content_width=100)
             parts.append(f"## remedy {name}\n\n```text\n{command.get_help(context)}\n```\n")
     return "\n".join(parts)
 

@@ -23,13 +23,18 @@ class DaemonLog:
     def __init__(self, file: Path) -> None:
         self._file, self._alerts = file, file.with_name("alerts.log")
         self._lock = threading.Lock()
+        self._trouble: str | None = None
+        """Why the last line could not be written."""
 
     def say(self, message: str, level: str = "INFO") -> None:
         """Write a line: `2026-11-21 10:00:00 - AutoFixDaemon - [INFO] - message`."""
         moment = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
         line = f"{moment} - AutoFixDaemon - [{level}] - {_one_line(message)}"
         with self._lock:
-            _append(self._file, line)
+            trouble, before = _append(self._file, line), self._trouble
+            self._trouble = trouble
+            if trouble not in (None, before):
+                print(f"{self._file} cannot be written: {trouble}", file=sys.stderr)
             print(line, file=sys.stderr, flush=True)
 
     def take_over(self) -> None:
@@ -63,8 +68,8 @@ class DaemonLog:
             _append(self._alerts, json.dumps(record, ensure_ascii=False))
 
 
-def _append(file: Path, line: str) -> None:
-    """Add a line; the file is opened each time, so that whoever rotates it need not tell us."""
+def _append(file: Path, line: str) -> str | None:
+    """Add a line and return why not; the file is opened each time, so that whoever rotates it need not tell us."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.exists() and file.stat().st_size > _LARGEST:
@@ -72,8 +77,9 @@ def _append(file: Path, line: str) -> None:
         descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
         with os.fdopen(descriptor, "ab") as stream:
             stream.write(f"{line}\n".encode())
-    except OSError:
-        return
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 def _one_line(text: str) -> str:

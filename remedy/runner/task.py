@@ -91,7 +91,7 @@ class Files:
     def _translated(self, patterns: Path, extra: Path | None) -> Task:
         where = Where(patterns, self.base, self.log_file, extra, self.environment)
         for file in (patterns, where.beside()):
-            why = None if self.insecure or file is None else writable(file)
+            why = None if self.insecure or file is None or not file.exists() else writable(file)
             if why is not None:
                 raise ConfigError([Problem(str(file), None, "", f"{why} (or say --insecure-config)")])
         made = translate(where)
