@@ -76,14 +76,17 @@ def database_vacuum(source: Source) -> Iterator[Wanted]:
 def log_analysis(source: Source) -> Iterator[Wanted]:
     """Group what the logs complain about."""
     named = source.keys.has("log_files", "log_file", "files", "paths")
-    paths = source.paths("log_files", "log_file", "files", "paths") if named else _readable(source)
+    paths = source.paths("log_files", "log_file", "files", "paths") if named else _logs(source)
+    if not paths and not named:
+        source.keys.note("is left out: there is no log to look at")
     if paths:
         yield Wanted("log_analysis", {"log_files": strings(paths), "missing_ok": True}, roots_above(paths))
 
 
-def _readable(source: Source) -> list[Path]:
-    """Return the logs that a step may read; of a wildcard nobody knows which file is meant."""
-    return [log for log in source.logs if "*" not in str(log) and not source.place.outside(log)]
+def _logs(source: Source) -> list[Path]:
+    """Return the logs that a step may read, else all; of a wildcard nobody knows which file is meant."""
+    logs = [log for log in source.logs if "*" not in str(log)]
+    return [log for log in logs if not source.place.outside(log)] or logs
 
 
 def _port(source: Source) -> int | None:

@@ -41,7 +41,7 @@ def remediation_text(translation: Translation) -> str:
         "# What steps may touch. What the file asks for beyond that is left out below; the lines here would let it in.",
         "allow:",
         block(allow, 2).rstrip("\n") if allow else "  {}",
-        *(f"  # {key}: {inline(wanted)}" for key, wanted in translation.missing.items()),
+        *_wanted(allow, translation.missing),
         "# Each pattern has a queue of its own, as it had one cooldown of its own, whichever log it was found in.",
         "remediations:" if entries else "remediations: []",
     ]
@@ -49,6 +49,14 @@ def remediation_text(translation: Translation) -> str:
         pattern = patterns.get(entry["name"])
         lines += [*_origin(translation, pattern), *_remediation(entry, pattern)]
     return "\n".join(lines) + "\n"
+
+
+def _wanted(allow: dict[str, Any], missing: dict[str, list[Any]]) -> Iterator[str]:
+    """Write the lines that let in what is left out, as they would stand there."""
+    for key, wanted in missing.items():
+        there = list(allow.get(key) or [])
+        instead = f"  # in place of {key}: above" if there else ""
+        yield f"  # {key}: {inline([*there, *(each for each in wanted if each not in there)])}{instead}"
 
 
 def _origin(translation: Translation, pattern: ErrorPattern | None) -> Iterator[str]:

@@ -194,6 +194,30 @@ def test_a_remediation_yml_holds_before_what_is_translated(tmp_path):
     assert steps(made, "http_5xx") == []
 
 
+def test_logs_that_nothing_may_read_are_named_where_they_are_to_be_analysed(tmp_path):
+    analysis = one({"type": "log_analysis"})
+    made = translated(tmp_path, analysis | {"log_paths": ["/srv/elsewhere/x.log"]})
+    assert "log_analysis is disabled: '/srv/elsewhere/x.log' is in none of allow.roots" in said(made)
+    assert made.missing == {"roots": ["/srv/elsewhere"]}
+    assert "actions[0]: is left out: there is no log to look at" in said(
+        translated(tmp_path, analysis | {"log_paths": []})
+    )
+
+
+def test_the_lines_that_let_things_in_stand_as_they_would_be(tmp_path):
+    made = translated(tmp_path, one({"type": "service_restart", "service": "web"}) | whole())
+    text = remediation_text(made)
+    for line in text.splitlines():
+        if line.startswith(("  # roots: ", "  # units: ", "  # ports: ", "  # processes: ")):
+            key = line[4:].partition(":")[0]
+            there = next((each for each in text.splitlines() if each.startswith(f"  {key}: ")), None)
+            text = text.replace(there, "", 1) if there else text
+            text = text.replace(line, line.replace("# ", "", 1), 1)
+    (tmp_path / "remediation.yml").write_text(text)
+    assert load_policy(tmp_path / "remediation.yml", insecure=True).settings.allow.ports == {5100}
+    assert len(load_policy(tmp_path / "remediation.yml", insecure=True).settings.allow.roots) == 3
+
+
 def test_a_wrong_remediation_yml_is_refused_with_its_line(tmp_path):
     with pytest.raises(ConfigError, match=r"remediation\.yml:1: allow: unknown key 'unit'"):
         translated(tmp_path, whole(), "allow: {unit: [x]}\n")
