@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from exporters.logs.engine import Confirmer, Hits, Span, line_at
+from exporters.logs.narrowed import narrowed
 from exporters.logs.pattern import FLAGS, LogPattern
 from exporters.logs.plain import PlainEngine
-from exporters.logs.widened import is_exact, parse, widened
+from exporters.logs.widened import is_exact, parse, trimmed, widened
 from remedy.config.extras import require
 
 _MOST_EVENTS = 50_000
@@ -30,8 +31,10 @@ class HyperscanEngine:
         self._confirmer = Confirmer(patterns)
         self._plain = PlainEngine(patterns)
         nodes = [parse(pattern.regex, FLAGS) for pattern in patterns]
-        self._exact = [is_exact(each) for each in nodes]
-        texts = {index: widened(each) for index, each in enumerate(nodes)}
+        ends = [trimmed(each) for each in nodes]
+        told = [narrowed(each) for each in ends]
+        self._exact = [is_exact(each) and told[index] == ends[index] for index, each in enumerate(nodes)]
+        texts = {index: widened(each) for index, each in enumerate(told)}
         able = [index for index, text in texts.items() if text]
         self._database = self._compiled_if_possible(texts, able)
         if self._database is None:
@@ -51,7 +54,7 @@ class HyperscanEngine:
 
         if self._database is not None:
             try:
-                self._database.scan(block, match_event_handler=event)
+                self._database.scan(_ended(block), match_event_handler=event)
             except self._hyperscan.ScanTerminated:
                 return self._plain.scan(block)
         events.sort()  # as they come, but nobody promises it
@@ -93,3 +96,8 @@ class HyperscanEngine:
         except hyperscan.error:
             return None
         return database
+
+
+def _ended(block: bytes) -> bytes:
+    """Return the block with a newline at its end: some of what ends with the last byte is missed."""
+    return block if block.endswith(b"\n") else block + b"\n"

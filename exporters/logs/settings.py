@@ -54,8 +54,8 @@ class LogSource(BaseModel):
 
     Rotated files are read to their end, whatever they are called by then; what was copied and truncated is looked for
     in the copy. Out of reach is what was written between a copy and its truncation, and what was deleted or compressed
-    before anyone read it: compressed files are left alone. A file or a folder that is away or cannot be read for a while
-    is neither forgotten nor read twice. Lines are bytes and end with a newline: in UTF-16 no pattern finds its text.
+    before anyone read it: compressed files are left alone. What is away or cannot be read for a while is neither
+    forgotten nor read twice. Lines are bytes and end with a newline: in UTF-16 no pattern finds its text.
 
         - {name: app, path: "/var/log/app/*.log", exclude: ["/var/log/app/debug*.log"]}
         - {name: api, journal: {units: [api.service]}}

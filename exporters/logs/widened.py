@@ -31,11 +31,11 @@ _CATEGORIES = {
 _PLACES = {
     op.AT_BEGINNING: "^",
     op.AT_BEGINNING_STRING: "^",
-    op.AT_END: "$",
-    op.AT_END_STRING: "$",
     op.AT_BOUNDARY: r"\b",
 }
-_REPEATS = (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT)
+"""Without a line's end: beside other patterns, Hyperscan 5.4 misses some `$` before the last newline of a block."""
+_ENDS = (op.AT_END, op.AT_END_STRING)
+REPEATS = (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT)
 
 
 def parse(regex: str, flags: int) -> list[Node]:
@@ -43,9 +43,9 @@ def parse(regex: str, flags: int) -> list[Node]:
     return list(_parser.parse(regex.encode(), flags))
 
 
-def widened(nodes: Sequence[Node]) -> bytes:
-    """Return the wider regex, without what may be left out at its ends; empty if nothing is left to look for."""
-    return _sequence(_trimmed(list(nodes))).encode()
+def widened(nodes: Iterable[Node]) -> bytes:
+    """Return the wider regex; empty if there is nothing to look for."""
+    return _sequence(nodes).encode()
 
 
 def is_exact(nodes: Iterable[Node]) -> bool:
@@ -122,7 +122,7 @@ def _spelt(node: Node) -> str:  # noqa: PLR0911 - one return per kind of node
     codes = byte_set(node)
     if codes is not None:
         return _spelt_class(codes)
-    if kind in _REPEATS:
+    if kind in REPEATS:
         least, most, inner = value
         many = f"{{{least},}}" if most is op.MAXREPEAT else f"{{{least},{most}}}"
         return f"(?:{_sequence(inner)}){many}"
@@ -151,7 +151,7 @@ def _spelt_class(codes: frozenset[int]) -> str:
     return f"[{''.join(ranges)}]"
 
 
-def _trimmed(nodes: list[Node]) -> list[Node]:
+def trimmed(nodes: Sequence[Node]) -> list[Node]:
     """Leave out what may be missing at either end: a match of the rest is on the same line."""
     return _trimmed_at(0, _trimmed_at(-1, nodes))
 
@@ -170,9 +170,9 @@ def _trimmed_at(end: int, nodes: Sequence[Node]) -> list[Node]:
 def _shortest(end: int, node: Node) -> Node | None:
     """Return what is needed of a node at an end; None for nothing."""
     kind, value = node
-    if kind in (op.ASSERT, op.ASSERT_NOT):
+    if kind in (op.ASSERT, op.ASSERT_NOT) or (kind is op.AT and value in _ENDS):
         return None
-    if kind in _REPEATS:
+    if kind in REPEATS:
         least, _, inner = value
         return (op.MAX_REPEAT, (least, least, inner)) if least else None
     if kind is op.SUBPATTERN:

@@ -100,7 +100,8 @@ PIECES = [
 ]
 LINES = st.lists(
     st.lists(
-        st.sampled_from([*PIECES, b"\xc3\xa9", b"\x0b", b"_", b"E", b"e", b"{,3}", b"\x1b[31m", b"\x85"]), max_size=8
+        st.sampled_from([*PIECES, b"\xc3\xa9", b"\x0b", b"_", b"E", b"e", b"{,3}", b"\x1b[31m", b"\x85", b" " * 40]),
+        max_size=8,
     ).map(b"".join),
     max_size=8,
 )
@@ -138,6 +139,30 @@ def test_places_and_what_hyperscan_has_not(make: type[Engine], regex: str, count
     expected = specification([found], block)
     assert len(expected.get(0, [])) == counted
     assert make([found]).scan(block) == expected
+
+
+_BLANKS = b" " * 56
+MISSED = [
+    (["disk", "OOM$", "id"], [_BLANKS + b"OOM"]),
+    (["left.*id", "id"], [b"left_kill" + _BLANKS + b"id_redis", b"no space"]),
+    (["cert.*ab", r"ab\Z"], [b"error_cert" + _BLANKS + b"ab_", b"ab"]),
+    (["left.*5xx", "x"], [b"left" + _BLANKS + b"5xx", b"y"]),
+    (['(?:foo|[^"])*id|ab[^ ]+id', "id"], [b"ab" + b"z" * 40 + b"id" + _BLANKS]),
+    ([r"(left)(.*)id\1?", "id"], [b"left" + _BLANKS + b"id"]),
+    (["cert|5xx", "x full", r"full\s+id", r"x\b", "^left", "kill"], [b"cert" + _BLANKS + b"redis kill"]),
+]
+"""Patterns and lines of which Hyperscan itself misses some; each of them matches somewhere."""
+
+
+@pytest.mark.parametrize(("regexes", "lines"), MISSED, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n" + b"y" * 80], ids=["cut off", "ended", "going on"])
+@pytest.mark.parametrize("make", ENGINES)
+def test_what_hyperscan_misses(make: type[Engine], end: bytes, regexes: list[str], lines: list[bytes]) -> None:
+    patterns = [found for regex in regexes if (found := pattern(regex))]
+    block = b"\n".join(lines) + end
+    expected = specification(patterns, block)
+    assert expected
+    assert make(patterns).scan(block) == expected
 
 
 SAMPLES = [sample for shipped in SHIPPED for sample in [*shipped.matches, *shipped.ignores]]
