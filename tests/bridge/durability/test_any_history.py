@@ -67,14 +67,12 @@ some_alert = st.sampled_from(LABELS)
 class AnyHistory(RuleBasedStateMachine):
     """One bridge, one Alertmanager, one careless operator."""
 
-    @initialize(asks_nobody=st.sampled_from([False, False, True]))
-    def begin(self, asks_nobody) -> None:
-        """Where nobody is asked, what is new is decided in the transaction that records it."""
+    @initialize()
+    def begin(self) -> None:
         self.folder = tempfile.TemporaryDirectory(
             prefix="remedy-history-", dir=IN_MEMORY if IN_MEMORY.is_dir() else None
         )
         self.world = World(Path(self.folder.name), CONFIGURATION)
-        self.world.asks_nobody = asks_nobody
         self.starts: dict[str, float] = {}
         """When each alert began that fires now."""
         self.sent: list[tuple[dict[str, str], float]] = []
@@ -108,7 +106,7 @@ class AnyHistory(RuleBasedStateMachine):
         self.sent.append((labels, starts_at))
         assert self.unclosed(labels) == 1, "a real alert was dropped"
 
-    @precondition(lambda self: self.sent and not self.world.asks_nobody)
+    @precondition(lambda self: self.sent)
     @rule(data=st.data())
     def an_old_notification_comes_again(self, data) -> None:
         labels, starts_at = data.draw(st.sampled_from(self.sent))
@@ -122,7 +120,7 @@ class AnyHistory(RuleBasedStateMachine):
         labels = data.draw(st.sampled_from([each for each in LABELS if fingerprint(each) in self.starts]))
         starts_at = self.starts.pop(fingerprint(labels))
         self.world.advance(1)
-        if told or self.world.asks_nobody:
+        if told:
             self.world.resolve(labels, starts_at)
             assert self.unclosed(labels) == 0
         else:

@@ -1,7 +1,6 @@
 """Where nobody is asked first, a little that is new is decided in the transaction that records it."""
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
@@ -9,7 +8,7 @@ from bridge.decision import gates
 from bridge.decision.payload import fingerprint
 from bridge.ledger.schema import decisions, runs, steps
 from tests.bridge.durability.bridge_world import Killed, opened
-from tests.bridge.durability.test_any_history import LABELS, AnyHistory, TestAnyHistory
+from tests.bridge.durability.test_any_history import LABELS, AnyHistory, at_most
 from tests.bridge.durability.test_scenes import configuration, labels
 from tests.bridge.world import alert
 
@@ -132,4 +131,4 @@ class NobodyIsAsked(AnyHistory):
 
 
 TestNobodyIsAsked = NobodyIsAsked.TestCase
-TestNobodyIsAsked.settings = settings(TestAnyHistory.settings, max_examples=10)
+TestNobodyIsAsked.settings = at_most(10, 40)
