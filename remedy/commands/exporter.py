@@ -1,6 +1,7 @@
 """`remedy exporter`: checks and log patterns as metrics."""
 
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -27,5 +28,6 @@ def command(file: Path) -> None:
         listener = socket.create_server((host, 0))
         bind, port = f"fd://{listener.fileno()}", str(listener.getsockname()[1])
     scheme = "https" if tls else "http"
-    click.echo(f"remedy exporter: {scheme}://{host}:{port}/metrics")
+    with suppress(OSError):  # its log may be on a full disk, which is what it is to find
+        click.echo(f"remedy exporter: {scheme}://{host}:{port}/metrics")
     serve(lambda: ExporterService(file), Listen(bind=(bind,), tls=tls))
