@@ -72,11 +72,9 @@ def at_work(connection: Connection) -> bool:
     return connection.execute(query.limit(1)).first() is not None
 
 
-def verifying(connection: Connection, attempt: int) -> bool:
-    """Tell whether the attempt with this id, or an older one, is being verified."""
-    query = select(runs.c.id).join(attempts, attempts.c.run_id == runs.c.id)
-    query = query.where(UNENDED, runs.c.state == "verifying", attempts.c.number == runs.c.attempts)
-    return connection.execute(query.where(attempts.c.id <= attempt).limit(1)).first() is not None
+def verifying(connection: Connection) -> set[int]:
+    """Return the runs that are being verified."""
+    return set(connection.scalars(select(runs.c.id).where(UNENDED, runs.c.state == "verifying")))
 
 
 def untold(connection: Connection, now: float) -> bool:

@@ -98,9 +98,13 @@ class Engine:
         """
         due = self.bridge.now()
         self._wait(lambda: not self._busy(due), None, meanwhile)
-        with self.bridge.ledger.read() as connection:
-            attempt, _ = progress.newest(connection)
-        self._wait(lambda: not self._busy(due) and not self._verifying(attempt), None, meanwhile)
+        waited_for = self._verifying()
+
+        def verified() -> bool:
+            waited_for.intersection_update(self._verifying())
+            return not waited_for and not self._busy(due)
+
+        self._wait(verified, None, meanwhile)
         self._wait(self._told, _TELL_SECONDS)
 
     def adopt(self, exporter: ExporterConfig) -> None:
@@ -199,9 +203,9 @@ class Engine:
         with self.bridge.ledger.read() as connection:
             return progress.undecided(connection, due) or progress.at_work(connection)
 
-    def _verifying(self, attempt: int) -> bool:
+    def _verifying(self) -> set[int]:
         with self.bridge.ledger.read() as connection:
-            return progress.verifying(connection, attempt)
+            return progress.verifying(connection)
 
     def _told(self) -> bool:
         with self.bridge.ledger.read() as connection:
