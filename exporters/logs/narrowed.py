@@ -15,8 +15,8 @@ _WIDE = 100
 """So many different bytes are almost any."""
 _LONG = 16
 """A repetition of so many is a run."""
-_ENOUGH = 4
-"""Bytes beside a run, with which nothing is missed."""
+_BEFORE, _BEHIND = 3, 4
+"""Bytes before the first run and behind each, with which nothing is missed."""
 
 
 def narrowed(nodes: Sequence[Node]) -> list[Node]:
@@ -31,10 +31,15 @@ def narrowed(nodes: Sequence[Node]) -> list[Node]:
         else:
             parts += [inner, []]
             was_cut = True
-    if not was_cut and (len(parts) == 1 or all(_least(part) >= _ENOUGH for part in parts)):
+    if not was_cut and (len(parts) == 1 or _are_long(parts)):
         return list(nodes)
     best = max(parts, key=_least)
     return best if _least(best) else []
+
+
+def _are_long(parts: Sequence[Sequence[Node]]) -> bool:
+    first, *others = map(_least, parts)
+    return first >= _BEFORE and all(least >= _BEHIND for least in others)
 
 
 def _inner(node: Node) -> list[Node] | None:
