@@ -80,6 +80,7 @@ def test_permissions_are_as_they_should_be_again(itsm: Itsm) -> None:
     assert [stat.S_IMODE(path.stat().st_mode) for path in (inner.parent, inner)] == [0o755, 0o755]
 
 
+@pytest.mark.slow
 def test_a_locked_database_is_waited_for_and_loses_nothing(itsm: Itsm) -> None:
     log_file = itsm.home / "logs" / "auto_fix.log"
     log_file.touch()
