@@ -252,6 +252,7 @@ class Bridge:
             self.metrics,
             token=uuid.uuid4().hex,
             backups=self.backups,
+            ours=(str(ledger.path.resolve()), str(self.backups.folder.resolve())),
             clock=self._clock,
         )
         dispatcher = Dispatcher(

@@ -172,6 +172,12 @@ class StepContext:
     """Told the number of each program that the step has started and waits for."""
     results: Counter[str] = field(default_factory=Counter)
     """What a step came to, counted, for an action that has `counts`."""
+    ours: tuple[str, ...] = ()
+    """What the paths of the bridge's own files begin with: its ledger and its backups, which no cleanup deletes."""
+
+    def is_ours(self, path: Path) -> bool:
+        """Tell whether a path is of the bridge's own files."""
+        return str(path).startswith(self.ours)
 
     def remaining(self) -> float:
         """Return the seconds that the step has left.

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from bridge import notifiers, verify
+from bridge.actions.host.folders import root_refusal
 from bridge.notifiers.base import Notifier
 from bridge.policy import private_tmp, section_check, templates
 from bridge.policy.built_in import RESTORE, built_in
@@ -115,6 +116,8 @@ class _Checker:
         """See that what is allowed is what a step would really meet."""
         hidden = private_tmp.replaced()
         for i, root in enumerate(settings.allow.roots):
+            if (refused := root_refusal(root)) is not None:
+                self._say(("allow", "roots", i), refused)
             if any(root.is_relative_to(folder) for folder in hidden):
                 why = f"cleaning {root} would clean nothing: this unit has an empty one of its own (PrivateTmp=)"
                 self._say(("allow", "roots", i), f"{why}; `remedy install-service … --shared-tmp` changes that")

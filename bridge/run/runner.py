@@ -49,11 +49,13 @@ class Runner:
         *,
         token: str,
         backups: BackupStore,
+        ours: tuple[str, ...] = (),
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._ledger, self._observer, self._metrics = ledger, observer, metrics
         self.token, self.backups, self._clock, self._chance = token, backups, clock, chance
+        self._ours = ours
         self._turns, self._hands = Turns(ledger, clock), Hands()
         self._log = structlog.get_logger("runner")
         self.closing = threading.Event()
@@ -236,7 +238,7 @@ class Runner:
 
     def _workshop(self, run: Run, remediation: Remediation, allow: Allow) -> Workshop:
         tell = functools.partial(self._tell_people, run, remediation)
-        return Workshop(run, remediation, allow, self.backups, self.stop, self._hands, tell)
+        return Workshop(run, remediation, allow, self.backups, self.stop, self._hands, tell, self._ours)
 
     def _tell_people(self, run: Run, remediation: Remediation, notifiers: Sequence[str], message: str) -> int:
         def work(connection: Connection) -> int:

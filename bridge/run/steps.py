@@ -40,6 +40,8 @@ class Workshop:
     stop: threading.Event
     hands: Hands = field(default_factory=Hands)
     tell: Callable[[Sequence[str], str], int] = lambda _notifiers, _message: 0
+    ours: tuple[str, ...] = ()
+    """See `StepContext`."""
 
     def plan(self, step: Step) -> str:
         """Say in words what a step would do."""
@@ -101,6 +103,7 @@ class Workshop:
             stop=self.stop,
             output=Output(),
             tell=lambda notifiers, message: self.tell(notifiers, redact(message)),
+            ours=self.ours,
         )
 
     def _work(self, action: Action, name: str, context: StepContext) -> StepEnd:

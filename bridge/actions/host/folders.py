@@ -62,9 +62,18 @@ def place(path: Path, allow: Allow) -> Place:
     if not holding:
         raise StepRefusedError(f"'{path}' is in none of allow.roots")
     root = max(holding, key=lambda found: len(found.parts))
-    if not root.is_absolute() or ".." in root.parts or root in _SYSTEM:
-        raise StepRefusedError(f"allow.roots: '{root}' cannot be a root for steps")
+    if (why := root_refusal(root)) is not None:
+        raise StepRefusedError(f"allow.roots: {why}")
     return Place(root, path.relative_to(root).parts)
+
+
+def root_refusal(root: Path) -> str | None:
+    """Say why a folder cannot be a root for steps, or None."""
+    if not root.is_absolute() or ".." in root.parts:
+        return f"'{root}' cannot be a root for steps: give an absolute path without '..'"
+    if root in _SYSTEM:
+        return f"'{root}' cannot be a root for steps: name the folder below it that they may change"
+    return None
 
 
 def place_refusal(path: Path, allow: Allow) -> str | None:

@@ -55,13 +55,15 @@ class Search:
 def find(start: Place, search: Search, context: StepContext) -> Iterator[Found]:
     """Yield the files below a folder that are looked for.
 
-    Symlinks, mount points and what is no regular file are passed over; a folder that cannot be entered is named in the
-    step's output.
+    Symlinks, mount points, the bridge's own files and what is no regular file are passed over; a folder that cannot be
+    entered is named in the step's output.
 
     Raises:
-        StepRefusedError: the folder itself is a symlink, or a mount point inside its root.
+        StepRefusedError: the folder itself is a symlink, a mount point inside its root, or the bridge's own.
         StepError: it is missing; or the step's time is up.
     """
+    if context.is_ours(start.path):
+        raise StepRefusedError(f"'{start.path}' is the bridge's own: its ledger or its backups")
     waiting, now = [start], time.time()
     while waiting:
         folder = waiting.pop()
@@ -75,6 +77,8 @@ def find(start: Place, search: Search, context: StepContext) -> Iterator[Found]:
                 context.output.say(f"passed over: {problem}")
                 continue
             for name, info in _entries(folder, descriptor, context):
+                if context.is_ours(folder.path / name):
+                    continue
                 if search.matches(name, info, now):
                     freed = info.st_blocks * 512 if info.st_nlink == 1 else 0
                     yield Found(folder, name, info.st_mtime, freed, (info.st_dev, info.st_ino))
