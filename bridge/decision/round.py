@@ -147,8 +147,7 @@ class Round:
         """Decide on the next attempt of a run, or on the first one of a run that was approved or interrupted early."""
         case = self._case(candidate, remediation, histories, run)
         if run.attempts and (case.standing.gone or not run.episode_open):
-            runs.change(self.connection, run.id, state=RunState.VERIFYING, due_at=None)
-            self.jobs.append(Job(Work.SETTLE, run, remediation))
+            self._settle(case, run, histories)
             return
         if not run.episode_open and remediation.cancel_on_resolve:
             self._end(run, Outcome.CANCELLED, RESOLVED_REASON)
@@ -170,6 +169,16 @@ class Round:
                 self._consequences(case, decision, histories)
                 runs.change(self.connection, run.id, due_at=decision.due)
         self._record(candidate, decision, run.id)
+
+    def _settle(self, case: Case, run: Run, histories: Histories) -> None:
+        """See whether what has gone by itself counts as fixed: to look takes up a slot, as an attempt does."""
+        if gates.no_slot(case) is not None:
+            runs.change(self.connection, run.id, due_at=self.now + gates.ASK_AGAIN_SECONDS)
+            self.waits = True
+            return
+        histories.slot(run.id, run.remediation, run.host, first=False)
+        runs.change(self.connection, run.id, state=RunState.VERIFYING, due_at=None)
+        self.jobs.append(Job(Work.SETTLE, run, case.remediation))
 
     def _consequences(self, case: Case, decision: Decision, histories: Histories) -> None:
         """Open the breaker where it trips, and tell people; both happen once."""

@@ -400,3 +400,23 @@ def test_what_has_just_come_is_looked_at_before_thousands_that_are_held(tmp_path
         world.fire(labels("new"), world.now)
         world.settle(1)
         assert [touch.host for touch in world.hand.touches] == ["new"]
+
+
+@pytest.mark.parametrize(
+    "world", [("", "limits: {concurrent: 1, runs_per_hour: 100, targets: {max: 50}}")], indirect=True
+)
+def test_to_see_whether_what_went_by_itself_is_fixed_takes_up_a_slot(world):
+    world.hand.fails = True
+    began = world.now
+    world.fire(labels("web-1"), began)
+    world.settle(2)
+    world.advance(10)
+    world.fire(labels("web-2"), world.now)
+    world.round()
+    world.resolve(labels("web-1"), began)
+    world.round()
+    assert {run.host: run.state for run in world.rows(runs)} == {"web-1": "waiting", "web-2": "running"}
+    world.work()
+    world.advance(5)
+    world.settle(2)
+    assert {run.host: run.state for run in world.rows(runs)} == {"web-1": "ended", "web-2": "waiting"}
