@@ -21,7 +21,7 @@ def command(context: click.Context, file: Path, *, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    found = BridgeClient(file).ask("GET", "/api/v1/breaker")
+    found = BridgeClient(file).reach("GET", "/api/v1/breaker")
     lines = [plain(f"{each['remediation']} since {each['at']}: {each['reason']}") for each in found["breakers"]]
     spelled = "\n".join(lines) or "no breaker is open"
     click.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else spelled)
@@ -37,6 +37,6 @@ def reset(remediation: str | None, file: Path, *, as_json: bool) -> None:
     Example: remedy breaker reset --remediation restart-api
     """
     body = {"remediation": remediation} if remediation else {}
-    said = BridgeClient(file).ask("POST", "/api/v1/breaker/reset", body)
+    said = BridgeClient(file).reach("POST", "/api/v1/breaker/reset", body)
     spelled = f"closed: {', '.join(said['remediations'])}" if said["remediations"] else "no breaker was open"
     click.echo(json.dumps(said, indent=2) if as_json else spelled)

@@ -52,7 +52,7 @@ def command(
     query = urlencode({name: value for name, value in asked.items() if value is not None})
     path = f"/api/v1/{page}?{query}" if run is None else f"/api/v1/runs/{run}"
     bridge = BridgeClient(file)
-    found = bridge.record(path)
+    found = bridge.reach("GET", path)
     if postmortem:
         click.echo(draft(found), nl=False)
         if create_issue:

@@ -20,7 +20,8 @@ from remedy.control.story import plain
 def command(reason: str | None, duration: str | None, remediation: str, file: Path, *, as_json: bool) -> None:
     """Hold fixes: nothing is lost, and what still fires is decided again when the pause ends.
 
-    Without REASON it shows what is paused.
+    Without REASON it shows what is paused. Where no bridge is at work, its ledger is told: the next call of
+    `remedy run --once` holds.
 
     Example: remedy pause "database migration" --for 2h
     """
@@ -28,12 +29,12 @@ def command(reason: str | None, duration: str | None, remediation: str, file: Pa
     if reason is None:
         if duration or remediation:
             raise click.UsageError("a pause needs a reason, for whoever wonders at night")
-        found = client.ask("GET", "/api/v1/pause")
+        found = client.reach("GET", "/api/v1/pause")
         lines = [_spell(pause) for pause in found["pauses"]] or ["nothing is paused"]
         click.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else "\n".join(lines))
         return
     wanted = {"reason": reason, "remediation": remediation}
-    said = client.ask("PUT", "/api/v1/pause", wanted | ({"duration": duration} if duration else {}))
+    said = client.reach("PUT", "/api/v1/pause", wanted | ({"duration": duration} if duration else {}))
     spelled = f"paused {remediation or 'everything'}{f' for {duration}' if duration else ''}: {plain(reason)}"
     click.echo(json.dumps(said, indent=2, ensure_ascii=False) if as_json else spelled)
 

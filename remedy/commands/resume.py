@@ -19,5 +19,5 @@ def command(remediation: str, file: Path, *, as_json: bool) -> None:
 
     Example: remedy resume
     """
-    said = BridgeClient(file).ask("DELETE", f"/api/v1/pause?{urlencode({'remediation': remediation})}")
+    said = BridgeClient(file).reach("DELETE", f"/api/v1/pause?{urlencode({'remediation': remediation})}")
     click.echo(json.dumps(said, indent=2) if as_json else f"resumed {remediation or 'everything'}")

@@ -51,21 +51,21 @@ class BridgeClient:
         self.policy = _policy(file)
         self.socket = socket_of(self.policy)
 
-    def record(self, path: str) -> Any:
-        """Get a page of the record from the bridge, or, where none is at work, from its ledger; see `send`."""
-        from remedy.control.offline import read_record  # noqa: PLC0415 - it may need the ledger
+    def reach(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Ask the bridge as `ask` does, or, where none is at work, its ledger: the record, pauses and breakers."""
+        from remedy.control import offline  # noqa: PLC0415 - it may need the ledger
 
         try:
-            return self.ask("GET", path)
+            return self.ask(method, path, body)
         except _NobodyError:
-            found = read_record(self.policy, path)
+            found = offline.answer(self.policy, method, path, _json(body))
             if found is None:
                 raise
-            return found
+            return _accepted(*found)
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Send a request with a JSON body; see `send`."""
-        return self.send(method, path, b"" if body is None else json.dumps(body).encode())
+        return self.send(method, path, _json(body))
 
     def send(self, method: str, path: str, body: bytes) -> Any:
         """Send one request and return the JSON of the answer.
@@ -86,10 +86,18 @@ class BridgeClient:
             raise click.ClickException(f"what answers at {self.socket} is no bridge") from None
         finally:
             connection.close()
-        if answer.status >= _ERROR:
-            refusal = _WrongUseError if answer.status == _WRONG_USE else click.ClickException
-            raise refusal(str((data or {}).get("error", f"the bridge answered {answer.status}")))
-        return data
+        return _accepted(answer.status, data)
+
+
+def _json(body: dict[str, Any] | None) -> bytes:
+    return b"" if body is None else json.dumps(body).encode()
+
+
+def _accepted(status: int, data: Any) -> Any:
+    if status >= _ERROR:
+        refusal = _WrongUseError if status == _WRONG_USE else click.ClickException
+        raise refusal(str((data or {}).get("error", f"the bridge answered {status}")))
+    return data
 
 
 def _policy(file: Path) -> "Policy":

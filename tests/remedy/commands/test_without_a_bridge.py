@@ -14,10 +14,16 @@ MAKE = {"type": "create_missing_dirs", "directories": ["made"]}
 
 
 def remedy(*words: object, code: int = 0) -> str:
+    """Return what is said: the answer, or why there is none."""
+    done = called(*words, code=code)
+    return done.stdout if code == 0 else done.stderr
+
+
+def called(*words: object, code: int) -> subprocess.CompletedProcess[str]:
     done = subprocess.run([REMEDY, *map(str, words)], check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    return done.stdout if code == 0 else done.stderr
+    return done
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +48,7 @@ def test_its_history_is_read_from_the_ledger(file: Path) -> None:
     decisions = json.loads(remedy("history", "--decisions", "--json", "--config", file))["decisions"]
     assert {each["remediation"]: each["decision"] for each in decisions} == {"broken": "run", "tls": "disabled"}
     assert remedy("history", "999", "--config", file, code=1) == "remedy: there is no run 999\n"
-    assert "unknown value" in remedy("history", "--outcome", "nice", "--config", file, code=1)
+    assert "unknown value" in remedy("history", "--outcome", "nice", "--config", file, code=2)
     assert "no notifier of kind github_issue" in remedy(
         "history", run["id"], "--postmortem", "--create-issue", "--config", file, code=2
     )
@@ -69,3 +75,31 @@ def test_health_and_scan_take_the_old_file(file: Path) -> None:
     assert found["checks"]["logs"]["critical"] is True
     log = file.parent.parent / "logs" / "app.log"
     assert json.loads(remedy("scan", log, "--json", "--config", file)) == {str(log): {"broken": 1, "tls": 1}}
+
+
+def test_a_pause_between_two_calls_holds_the_next_one(tmp_path: Path) -> None:
+    broken = PATTERN | {"id": "broken", "pattern": "BROKEN", "auto_fix": True, "actions": [MAKE]}
+    content = {"error_patterns": [broken], "log_paths": ["logs/app.log"], "auto_fix_config": {"quiet_for": 1}}
+    file = written(tmp_path, content)
+    log = file.parent.parent / "logs" / "app.log"
+    log.write_text("fine\n")
+    remedy("run", "--once", "--config", file)
+    assert "paused everything for 2h: a move" in remedy("pause", "a move", "--for", "2h", "--config", file)
+    assert "a move, says " in remedy("pause", "--config", file)
+    with log.open("a") as stream:
+        stream.write("BROKEN\n")
+    counts = json.loads(called("run", "--once", "--json", "--config", file, code=1).stdout)
+    assert (counts["errors_detected"], counts["fixes_attempted"]) == (1, 0)
+    assert remedy("resume", "--config", file) == "resumed everything\n"
+    assert remedy("pause", "--config", file) == "nothing is paused\n"
+    assert "nothing is paused" in remedy("resume", "--config", file, code=1)
+    assert "no remediation 'brokn'" in remedy("pause", "why", "--remediation", "brokn", "--config", file, code=1), (
+        "a name that nothing has"
+    )
+    assert "is not a duration" in remedy("pause", "why", "--for", "soon", "--config", file, code=2)
+    assert remedy("breaker", "--config", file) == "no breaker is open\n"
+    assert remedy("breaker", "reset", "--config", file) == "no breaker was open\n"
+    with log.open("a") as stream:
+        stream.write("BROKEN\n")
+    counts = json.loads(called("run", "--once", "--json", "--config", file, code=0).stdout)
+    assert counts["fixes_succeeded"] == 1
