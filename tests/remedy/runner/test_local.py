@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -57,6 +59,12 @@ def test_it_is_paused_and_resumed_and_ends_at_sigterm(tmp_path):
     assert not socket.exists()
 
 
+def states(ledger: Path) -> list[str]:
+    """Return how far each run is, by the record."""
+    with closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as connection:
+        return [state for (state,) in connection.execute("SELECT state FROM runs")]
+
+
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
 def test_what_a_call_could_not_prove_is_proven_by_the_next(tmp_path, sent):
     pattern = PATTERN | {"id": "broken", "pattern": "BROKEN", "auto_fix": True, "actions": [MAKE]}
@@ -67,6 +75,7 @@ def test_what_a_call_could_not_prove_is_proven_by_the_next(tmp_path, sent):
     argv = [REMEDY, "run", "--once", "--json", "--config", file]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as first:
         eventually((home / "made").is_dir)
+        eventually(lambda: states(home / ".remedy" / "ledger.db") == ["verifying"])
         first.send_signal(sent)
         said = first.communicate()[1]
     assert first.returncode == (1 if sent == signal.SIGTERM else -sent), said
