@@ -22,7 +22,7 @@ run: install  ## break a sample service and watch it being healed
 	@$(BIN)/remedy demo
 
 # Tests mostly wait for real processes; the slow ones take the machine for themselves.
-SIDE_BY_SIDE := -n 3 --dist loadfile
+SIDE_BY_SIDE := -n 4 --dist loadfile
 
 test: install  ## the tests, under 6 minutes
 	@deploy/system-packages prometheus test
