@@ -32,11 +32,16 @@ class Pool(Executor):
         if self.next is None or self.next > now:
             return False
         _, _, future, work = self._waiting.pop(0)
-        future.set_running_or_notify_cancel()
-        try:
-            result = work()
-        except Exception as error:  # noqa: BLE001 - whoever submitted it hears of it
-            future.set_exception(error)
-        else:
-            future.set_result(result)
+        carry_out(future, work)
         return True
+
+
+def carry_out(future: Future[Any], work: Callable[[], Any]) -> None:
+    """Do what was submitted, in the calling thread; what is no `Exception` goes on to whoever calls."""
+    future.set_running_or_notify_cancel()
+    try:
+        result = work()
+    except Exception as error:  # noqa: BLE001 - whoever submitted it hears of it
+        future.set_exception(error)
+    else:
+        future.set_result(result)

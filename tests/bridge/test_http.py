@@ -257,8 +257,9 @@ def test_a_pause_of_one_remediation_leaves_the_others(bridge: Served) -> None:
 
 
 def test_a_pause_ends_by_itself(bridge: Served) -> None:
-    pause(bridge, reason="x", duration="300ms")
+    assert pause(bridge, reason="x", duration="2s").status_code == 200
     bridge.notify(down(1))
+    bridge.wait_for("/api/v1/decisions", "decisions", 1, decision="paused")
     bridge.wait_for("/api/v1/runs", "runs", 1, outcome="unverified")
 
 

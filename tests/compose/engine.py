@@ -168,3 +168,16 @@ def _end(process: "subprocess.Popen[bytes]", home: Path) -> None:
         process.kill()
         process.wait()
     shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def engine_with_a_shell(home: Path) -> Iterator[Engine]:
+    """Run an engine that has one image, `tiny`: this machine's own shell and `sleep`."""
+    programs = ["/bin/sh", "/bin/sleep"]
+    with running_engine(home / "engine") as running:
+        ldd = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=True).stdout
+        libraries = {word for word in ldd.split() if word.startswith("/") and not word.endswith(":")}
+        image = home / "image.tar"
+        subprocess.run(["tar", "-chf", image, *programs, *sorted(libraries)], check=True, capture_output=True)
+        running.docker("import", str(image), "tiny")
+        yield running

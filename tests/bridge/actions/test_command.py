@@ -186,7 +186,9 @@ def test_what_it_leaves_behind_does_not_hold_the_step(make_context: MakeContext,
     script = make_script("daemon", "#!/bin/sh\nsleep 5 &\necho $!\n")
     context = make_context(Allow(commands=(script,)), seconds=4)
     Command(argv=(str(script),)).run(context)
-    psutil.Process(int(context.output.text())).kill()
+    left = psutil.Process(int(context.output.text()))
+    assert left.is_running()
+    left.kill()
 
 
 def test_a_secret_that_a_program_prints_is_not_kept(

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any
 
+from remedy.rehearsal.pool import carry_out
+
 
 class Deferred(Executor):
     """Work that waits for `work_one`."""
@@ -20,11 +22,4 @@ class Deferred(Executor):
 
     def work_one(self) -> None:
         """Do the first of what waits; what is no `Exception` ends the test's process, so to speak."""
-        future, work = self.waiting.popleft()
-        future.set_running_or_notify_cancel()
-        try:
-            result = work()
-        except Exception as error:  # noqa: BLE001 - whoever submitted it hears of it
-            future.set_exception(error)
-        else:
-            future.set_result(result)
+        carry_out(*self.waiting.popleft())

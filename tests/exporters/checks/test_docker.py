@@ -1,7 +1,6 @@
 """`docker` on a real engine of our own, with an image made of a shell and nothing else."""
 
 import gc
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,23 +9,17 @@ from typing import Any
 import pytest
 
 from exporters.checks.base import Status
-from tests.compose.engine import CannotBeHad, Engine, running_engine
+from tests.compose.engine import CannotBeHad, Engine, engine_with_a_shell
 from tests.exporters.checks.looking import look
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-_PROGRAMS = ["/bin/sh", "/bin/sleep"]
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     home = tmp_path_factory.mktemp("docker")
     try:
-        with running_engine(home / "engine") as running:
-            ldd = subprocess.run(["ldd", *_PROGRAMS], capture_output=True, text=True, check=True).stdout
-            libraries = {word for word in ldd.split() if word.startswith("/") and not word.endswith(":")}
-            image = home / "image.tar"
-            subprocess.run(["tar", "-chf", image, *_PROGRAMS, *sorted(libraries)], check=True, capture_output=True)
-            running.docker("import", str(image), "tiny")
+        with engine_with_a_shell(home) as running:
             yield running
     except CannotBeHad as why:
         pytest.skip(str(why))

@@ -1,7 +1,6 @@
 """A container's output as a source, from a real Docker engine of our own."""
 
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +12,9 @@ from hypothesis import strategies as st
 from exporters.logs.container import ContainerFeed, _Cursor, _Stream
 from exporters.logs.program import Programs
 from exporters.logs.settings import DockerLogs
-from tests.compose.engine import CannotBeHad, Engine, running_engine
+from tests.compose.engine import CannotBeHad, Engine, engine_with_a_shell
 from tests.exporters.running import RunningExporter
 
-_PROGRAMS = ["/bin/sh", "/bin/sleep"]
 _COUNTER = 'log_pattern_matches_total{pattern="disk_full"'
 _WRITE = (
     "trap 'exit 0' TERM; n=0; while [ $n -lt {0} ]; do n=$((n+1)); echo $n No space left; "
@@ -28,12 +26,7 @@ _WRITE = (
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     home = tmp_path_factory.mktemp("docker")
     try:
-        with running_engine(home / "engine") as running:
-            ldd = subprocess.run(["ldd", *_PROGRAMS], capture_output=True, text=True, check=True).stdout
-            libraries = {word for word in ldd.split() if word.startswith("/") and not word.endswith(":")}
-            image = home / "image.tar"
-            subprocess.run(["tar", "-chf", image, *_PROGRAMS, *sorted(libraries)], check=True, capture_output=True)
-            running.docker("import", str(image), "tiny")
+        with engine_with_a_shell(home) as running:
             yield running
     except CannotBeHad as why:
         pytest.skip(str(why))
