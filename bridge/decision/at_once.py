@@ -1,6 +1,6 @@
 """What has just come is decided in the transaction that records it, where it is little and nobody is asked first.
 
-It saves the step a commit and a round: half of the time between a notification and what it leads to.
+It saves a commit and a round before the first step.
 """
 
 from collections.abc import Sequence

@@ -195,7 +195,7 @@ _CANDIDATES = select(
     (episodes.c.state == EpisodeState.BY_HAND).label("by_hand"),
 ).join_from(decisions, episodes)
 """A candidate's columns, its run, its episode's fields: all columns of both tables take twice as long."""
-_HELD = (decisions.c.due_at.is_not(None), decisions.c.run_id.is_(None))
+HELD = (decisions.c.due_at.is_not(None), decisions.c.run_id.is_(None))
 _ANY_DUE = (
     _CANDIDATES.where(
         decisions.c.due_at <= bindparam("now"),
@@ -208,7 +208,7 @@ _ANY_DUE = (
 _NEW_NOW = _ANY_DUE.where(decisions.c.decision == PENDING)
 _DUE_NOW = _ANY_DUE.where(decisions.c.decision != PENDING)
 """Thousands that are held must not stand before what has just come."""
-_STILL_HELD = select(decisions.c.id).where(decisions.c.id.in_(bindparam("ids", expanding=True)), CURRENT, *_HELD)
+_STILL_HELD = select(decisions.c.id).where(decisions.c.id.in_(bindparam("ids", expanding=True)), CURRENT, *HELD)
 _ADD = insert(decisions)
 _SAID: dict[str, Any] = {
     "reason": bindparam("why"),

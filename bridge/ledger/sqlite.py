@@ -82,7 +82,7 @@ def checkpoint(writer: Engine) -> None:
 def savepoint(connection: Connection) -> Iterator[None]:
     """Undo what is written within, and nothing else, where that raises; where the disk is full SQLite undoes it all.
 
-    Not through SQLAlchemy, whose share would be a tenth of the time of a small transaction.
+    Not through SQLAlchemy: in transactions as small as ours that is noticed.
     """
     driver: Any = connection.connection.driver_connection
     driver.execute("SAVEPOINT own")

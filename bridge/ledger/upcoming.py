@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, exists, func, select
 
+from bridge.ledger.decisions import HELD
 from bridge.ledger.episodes import EpisodeState
 from bridge.ledger.runs import WITH_DUE_TIME
 from bridge.ledger.schema import UNCLOSED, UNENDED, decisions, episodes, runs
@@ -27,12 +28,7 @@ class Upcoming:
         return cls(held, waiting, bool(returning))
 
 
-_HELD = (
-    select(decisions.c.due_at)
-    .where(decisions.c.due_at.is_not(None), decisions.c.run_id.is_(None))
-    .order_by(decisions.c.due_at)
-    .limit(1)
-)
+_HELD = select(decisions.c.due_at).where(*HELD).order_by(decisions.c.due_at).limit(1)
 _WAITING = select(func.min(runs.c.due_at)).where(UNENDED, runs.c.state.in_(WITH_DUE_TIME))
 _RETURNING = exists().where(UNCLOSED, episodes.c.state == EpisodeState.RETURNING)
 _UPCOMING = select(_HELD.scalar_subquery(), _WAITING.scalar_subquery(), _RETURNING)
