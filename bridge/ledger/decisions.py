@@ -1,14 +1,15 @@
 """Decisions: one current row for each episode and remediation; a held one is updated in place, a change adds one."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
-from bridge.decision.facts import Candidate, Episode
+from bridge.decision.facts import Candidate
 from bridge.decision.gates import Decision, Verdict
-from bridge.ledger.episodes import EpisodeState
+from bridge.ledger.episodes import EPISODE, EpisodeState, episode
+from bridge.ledger.prepared import Prepared, among, listed
 from bridge.ledger.schema import CURRENT, AnyRow, decisions, episodes, runs
 
 PENDING = "pending"
@@ -18,24 +19,22 @@ _BATCH = 500
 
 def add(connection: Connection, rows: Sequence[tuple[int, str, str, str, Decision | None]], now: float) -> None:
     """Insert current rows: (episode, remediation, host, target, decision or None for one that is due at once)."""
-    values = [
-        {
-            "at": now,
-            "episode_id": episode_id,
-            "remediation": remediation,
-            "host": host,
-            "target": target,
-            "decision": PENDING if decision is None else decision.verdict,
-            "reason": "" if decision is None else decision.reason,
-            "due_at": now if decision is None else decision.due,
-            "current": True,
-            "looks": 0,
-            "looked_at": now,
-        }
-        for episode_id, remediation, host, target, decision in rows
-    ]
-    if values:
-        connection.execute(_ADD, values)
+    for episode_id, remediation, host, target, decision in rows:
+        _ADD.change(
+            connection,
+            at=now,
+            episode_id=episode_id,
+            remediation=remediation,
+            host=host,
+            target=target,
+            decision=PENDING if decision is None else decision.verdict,
+            reason="" if decision is None else decision.reason,
+            due_at=now if decision is None else decision.due,
+            run_id=None,
+            current=True,
+            looks=0,
+            looked_at=now,
+        )
 
 
 def add_malformed(connection: Connection, subject: Any, reason: str, now: float) -> None:
@@ -54,41 +53,34 @@ def add_malformed(connection: Connection, subject: Any, reason: str, now: float)
 
 def due(connection: Connection, now: float) -> list[Candidate]:
     """Return what is to be looked at now: first what is new, then the longest waiting; a run looks after itself."""
-    rows = connection.execute(_NEW_NOW, {"now": now}).all()
+    rows = _NEW_NOW.rows(connection, now=now)
     if len(rows) < _BATCH:
-        rows = [*rows, *connection.execute(_DUE_NOW, {"now": now}).all()[: _BATCH - len(rows)]]
+        rows += _DUE_NOW.rows(connection, now=now)[: _BATCH - len(rows)]
     return [_candidate(row) for row in rows]
 
 
 def new(connection: Connection, now: float) -> list[Candidate]:
     """Return what waits for its first decision."""
-    return [_candidate(row) for row in connection.execute(_NEW_NOW, {"now": now})]
+    return [_candidate(row) for row in _NEW_NOW.rows(connection, now=now)]
 
 
 def current(connection: Connection, episode_id: int, remediation: str) -> Candidate | None:
     """Return the current row of an episode and a remediation."""
-    which = (CURRENT, decisions.c.episode_id == episode_id, decisions.c.remediation == remediation)
-    row = connection.execute(_CANDIDATES.where(*which)).first()
+    row = _CURRENT.row(connection, episode=episode_id, name=remediation)
     return _candidate(row) if row else None
 
 
 def still_held(connection: Connection, candidates: Sequence[Candidate]) -> set[int]:
     """Return the ids of those rows that still wait: an episode may have closed since they were read."""
-    found: set[int] = set()
-    for start in range(0, len(candidates), _BATCH):
-        ids = [candidate.decision_id for candidate in candidates[start : start + _BATCH]]
-        found.update(connection.scalars(_STILL_HELD, {"ids": ids}))
-    return found
+    ids = listed(candidate.decision_id for candidate in candidates)
+    return {row.id for row in _STILL_HELD.rows(connection, ids=ids)}
 
 
 def rows_of(connection: Connection, episode_ids: Sequence[int]) -> dict[int, list[AnyRow]]:
     """Return the current rows of episodes."""
     found: dict[int, list[AnyRow]] = {}
-    for start in range(0, len(episode_ids), _BATCH):
-        chunk = episode_ids[start : start + _BATCH]
-        query = select(decisions).where(CURRENT, decisions.c.episode_id.in_(chunk)).order_by(decisions.c.id)
-        for row in connection.execute(query):
-            found.setdefault(row.episode_id, []).append(row)
+    for row in _ROWS_OF.rows(connection, ids=listed(episode_ids)):
+        found.setdefault(row.episode_id, []).append(row)
     return found
 
 
@@ -111,64 +103,56 @@ def record(connection: Connection, entries: Sequence[Entry], now: float) -> None
     same = [entry for entry in entries if not entry.is_news]
     first = [entry for entry in entries if entry.is_news and entry.candidate.verdict == PENDING]
     other = [entry for entry in entries if entry.is_news and entry.candidate.verdict != PENDING]
-    _execute(connection, _AGAIN, [{**_row(entry, now), "looks_now": entry.candidate.looks + 1} for entry in same])
-    _execute(connection, _FIRST, [_row(entry, now) for entry in first])
-    _execute(connection, _PAST, [{"which": entry.candidate.decision_id, "now": now} for entry in other])
-    _execute(connection, _ADD, [_fresh(entry, now) for entry in other])
+    _AGAIN.each(connection, [{**_row(entry, now), "looks_now": entry.candidate.looks + 1} for entry in same])
+    _FIRST.each(connection, [_row(entry, now) for entry in first])
+    _PAST.each(connection, [{"which": entry.candidate.decision_id, "now": now} for entry in other])
+    _ADD.each(connection, [_fresh(entry, now) for entry in other])
 
 
 def retire(connection: Connection, ids: Iterable[int], now: float) -> None:
     """Make rows past, because their episodes are decided on anew."""
-    _execute(connection, _PAST, [{"which": id_, "now": now} for id_ in ids])
+    _PAST.each(connection, [{"which": id_, "now": now} for id_ in ids])
 
 
 def finish(connection: Connection, episode_id: int, verdict: Verdict, reason: str, now: float) -> list[tuple[str, str]]:
     """Give every held decision of an episode its final verdict; return (remediation, verdict) of each."""
-    held = and_(decisions.c.episode_id == episode_id, CURRENT, decisions.c.due_at.is_not(None))
-    rows = connection.execute(_CANDIDATES.where(held)).all()
+    rows = _HELD_OF.rows(connection, episode=episode_id)
     record(connection, [Entry(_candidate(row), Decision(verdict, reason), row.run_id) for row in rows], now)
     return [(row.remediation, str(verdict)) for row in rows]
 
 
 def wake(connection: Connection, verdicts: Iterable[Verdict], now: float, hosts: Sequence[str] | None = None) -> None:
     """Make what is held due now, retries too, because the reason may have ended (on some hosts, or for all)."""
-    held = _HELD_WITH if hosts is None else _HELD_ON
-    which = {"verdicts": list(verdicts)} | ({} if hosts is None else {"hosts": hosts})
-    _wake(connection, held, which, now)
+    which = {"verdicts": listed(verdicts), "now": now}
+    rows = (
+        _HELD_WITH.rows(connection, **which)
+        if hosts is None
+        else _HELD_ON.rows(connection, hosts=listed(hosts), **which)
+    )
+    _wake(connection, rows, now)
 
 
 def wake_some(connection: Connection, verdict: Verdict, now: float, count: int) -> bool:
     """Make the longest held ones with a verdict due now, since there is room for about so many; tell of any."""
-    return _wake(connection, _LONGEST_HELD, {"verdict": verdict, "count": count}, now)
+    return _wake(connection, _LONGEST_HELD.rows(connection, verdict=verdict, count=count, now=now), now)
 
 
 def look_at(connection: Connection, verdict: Verdict, moment: float, count: int) -> None:
     """Let some of the longest held ones with a verdict be looked at then, unless others are before."""
-    if connection.scalar(_ANY_BY, {"verdict": verdict, "moment": moment}) is None:
-        _wake(connection, _LONGEST_HELD, {"verdict": verdict, "count": count}, moment)
+    if _ANY_BY.row(connection, verdict=verdict, moment=moment) is None:
+        _wake(connection, _LONGEST_HELD.rows(connection, verdict=verdict, count=count, now=moment), moment)
 
 
-def _wake(connection: Connection, held: Any, which: dict[str, Any], now: float) -> bool:
+def _wake(connection: Connection, rows: Sequence[AnyRow], now: float) -> bool:
     """Tell whether there was anything to wake."""
-    rows = connection.execute(held, {**which, "now": now}).all()
-    _execute(connection, _DUE, [{"which": row.id, "now": now} for row in rows])
-    _execute(connection, _RUN_DUE, [{"which": row.run_id, "now": now} for row in rows if row.run_id is not None])
+    _DUE.each(connection, [{"which": row.id, "now": now} for row in rows])
+    _RUN_DUE.each(connection, [{"which": row.run_id, "now": now} for row in rows if row.run_id is not None])
     return bool(rows)
 
 
 def with_episodes(connection: Connection, episode_ids: Sequence[int]) -> list[AnyRow]:
     """Return (current decision with its episode) for those of these episodes that are open and have a remediation."""
-    query = select(decisions, episodes).join(episodes, episodes.c.id == decisions.c.episode_id)
-    mine = query.where(CURRENT, decisions.c.remediation != "", episodes.c.state == EpisodeState.OPEN)
-    found: list[AnyRow] = []
-    for start in range(0, len(episode_ids), _BATCH):
-        found += connection.execute(mine.where(decisions.c.episode_id.in_(episode_ids[start : start + _BATCH])))
-    return found
-
-
-def _execute(connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(statement, rows)
+    return _WITH_EPISODES.rows(connection, ids=listed(episode_ids))
 
 
 def _row(entry: Entry, now: float) -> dict[str, Any]:
@@ -186,30 +170,54 @@ def _fresh(entry: Entry, now: float) -> dict[str, Any]:
 
 
 def _candidate(row: AnyRow) -> Candidate:
-    return Candidate(row[0], Episode(*row[8:]), *row[1:7])
+    return Candidate(row.id, episode(row), *row[1:7])
 
 
 _CANDIDATES = select(
     *(decisions.c[name] for name in ("id", "remediation", "host", "target", "decision", "at", "looks", "run_id")),
-    *(episodes.c[field.name] for field in fields(Episode) if field.name != "by_hand"),
-    (episodes.c.state == EpisodeState.BY_HAND).label("by_hand"),
+    *EPISODE,
 ).join_from(decisions, episodes)
-"""A candidate's columns, its run, its episode's fields: all columns of both tables take twice as long."""
+"""A candidate's columns, its run, its episode."""
+_WITH_EPISODES = Prepared(
+    select(decisions.c.remediation, decisions.c.decision, decisions.c.reason, decisions.c.at, decisions.c.run_id)
+    .add_columns(*EPISODE)
+    .join_from(decisions, episodes)
+    .where(CURRENT, decisions.c.remediation != "", episodes.c.state == EpisodeState.OPEN)
+    .where(among(decisions.c.episode_id, "ids"))
+)
 HELD = (decisions.c.due_at.is_not(None), decisions.c.run_id.is_(None))
 _ANY_DUE = (
     _CANDIDATES.where(
         decisions.c.due_at <= bindparam("now"),
         decisions.c.run_id.is_(None),
-        episodes.c.state.in_((EpisodeState.OPEN, EpisodeState.BY_HAND)),
+        or_(episodes.c.state == EpisodeState.OPEN, episodes.c.state == EpisodeState.BY_HAND),
     )
     .order_by(decisions.c.due_at, decisions.c.id)
     .limit(_BATCH)
 )
-_NEW_NOW = _ANY_DUE.where(decisions.c.decision == PENDING)
-_DUE_NOW = _ANY_DUE.where(decisions.c.decision != PENDING)
+_NEW_NOW = Prepared(_ANY_DUE.where(decisions.c.decision == PENDING))
+_DUE_NOW = Prepared(_ANY_DUE.where(decisions.c.decision != PENDING))
 """Thousands that are held must not stand before what has just come."""
-_STILL_HELD = select(decisions.c.id).where(decisions.c.id.in_(bindparam("ids", expanding=True)), CURRENT, *HELD)
-_ADD = insert(decisions)
+_STILL_HELD = Prepared(select(decisions.c.id).where(among(decisions.c.id, "ids"), CURRENT, *HELD))
+_OF_EPISODE = _CANDIDATES.where(CURRENT, decisions.c.episode_id == bindparam("episode"))
+_CURRENT = Prepared(_OF_EPISODE.where(decisions.c.remediation == bindparam("name")))
+_HELD_OF = Prepared(_OF_EPISODE.where(decisions.c.due_at.is_not(None)))
+_ROWS_OF = Prepared(select(decisions).where(CURRENT, among(decisions.c.episode_id, "ids")).order_by(decisions.c.id))
+_ADD = Prepared(
+    insert(decisions),
+    "at",
+    "episode_id",
+    "remediation",
+    "host",
+    "target",
+    "decision",
+    "reason",
+    "run_id",
+    "due_at",
+    "current",
+    "looks",
+    "looked_at",
+)
 _SAID: dict[str, Any] = {
     "reason": bindparam("why"),
     "due_at": bindparam("due"),
@@ -218,22 +226,23 @@ _SAID: dict[str, Any] = {
 }
 _THIS = update(decisions).where(decisions.c.id == bindparam("which"))
 _LATER = select(decisions.c.id, decisions.c.run_id).where(decisions.c.due_at > bindparam("now"))
-_HELD_WITH = _LATER.where(decisions.c.decision.in_(bindparam("verdicts", expanding=True)))
-_HELD_ON = _HELD_WITH.where(decisions.c.host.in_(bindparam("hosts", expanding=True)))
-_LONGEST_HELD = (
+_WITH = _LATER.where(among(decisions.c.decision, "verdicts"))
+_HELD_WITH = Prepared(_WITH)
+_HELD_ON = Prepared(_WITH.where(among(decisions.c.host, "hosts")))
+_LONGEST_HELD = Prepared(
     _LATER.where(decisions.c.decision == bindparam("verdict")).order_by(decisions.c.due_at).limit(bindparam("count"))
 )
-_ANY_BY = (
-    select(decisions.c.id).where(
-        decisions.c.decision == bindparam("verdict"), decisions.c.due_at <= bindparam("moment")
-    )
-).limit(1)
-_DUE = _THIS.values(due_at=bindparam("now"))
-_RUN_DUE = (
+_ANY_BY = Prepared(
+    select(decisions.c.id)
+    .where(decisions.c.decision == bindparam("verdict"), decisions.c.due_at <= bindparam("moment"))
+    .limit(1)
+)
+_DUE = Prepared(_THIS.values(due_at=bindparam("now")))
+_RUN_DUE = Prepared(
     update(runs)
     .where(runs.c.id == bindparam("which"), runs.c.due_at > bindparam("now"))
     .values(due_at=bindparam("now"))
 )
-_AGAIN = _THIS.values(**_SAID, looks=bindparam("looks_now"))
-_FIRST = _THIS.values(**_SAID, decision=bindparam("said"), at=bindparam("now"))
-_PAST = _THIS.values(current=False, due_at=None, looked_at=bindparam("now"))
+_AGAIN = Prepared(_THIS.values(**_SAID, looks=bindparam("looks_now")))
+_FIRST = Prepared(_THIS.values(**_SAID, decision=bindparam("said"), at=bindparam("now")))
+_PAST = Prepared(_THIS.values(current=False, due_at=None, looked_at=bindparam("now")))

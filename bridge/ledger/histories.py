@@ -1,19 +1,18 @@
 """What the gates must know of the past, read for a whole round at once and kept right while the round gives slots."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, exists, func, or_, select
 
 from bridge.decision.facts import Candidate, History, Pause
 from bridge.decision.gates import HOUR
+from bridge.ledger.prepared import Prepared, among, listed
 from bridge.ledger.schema import UNENDED, breaker_resets, breakers, decisions, episodes, pauses, runs
 from bridge.policy.config import Limits
 from bridge.policy.remediation import Remediation
 
 AT_WORK = ("queued", "running", "verifying")
 """States of a run that take up one of the slots. One that waits for its next attempt keeps only its host busy."""
-_CHUNK = 500
 
 
 class Histories:
@@ -30,22 +29,26 @@ class Histories:
         """Read what matters for these candidates; `pause` is one that is not in the ledger."""
         self._connection, self._limits, self._now = connection, limits, now
         self._pauses = _pauses(connection, now) | ({"": pause} if pause else {})
-        self._breakers = {row.remediation: row.reason for row in connection.execute(_BREAKERS)}
+        self._breakers = {row.remediation: row.reason for row in _BREAKERS.rows(connection)}
         self._busy: dict[str, set[int]] = {}
         """Runs that have a slot, by host."""
         self._at_work: set[int] = set()
-        for row in connection.execute(_BUSY):
+        for row in _UNENDED.rows(connection):
+            if row.slot_at is None:
+                continue
             self._busy.setdefault(row.host, set()).add(row.id)
             if row.state in AT_WORK:
                 self._at_work.add(row.id)
-        self._in_hour = connection.scalar(_IN_HOUR, {"since": now - HOUR}) or 0
-        self._held = connection.scalar(_HELD) or 0
         since = now - limits.targets.window.total_seconds()
-        rows = connection.execute(_HOSTS, {"since": since})
-        self._hosts: dict[str, int] = {row[0]: row[1] for row in rows}
+        self._in_hour: int
+        ((self._in_hour, in_window, self._held),) = _COUNTS.rows(connection, hour=now - HOUR, window=since)
+        self._hosts: dict[str, int] = {}
         """How many hosts each remediation touched within the window; a reset lets the window begin anew."""
-        self._touched = self._of_these(asked, since)
+        self._touched: set[tuple[str, str]] = set()
         """(remediation, host) of those that were, among the hosts that are asked about."""
+        if in_window + len(asked) >= limits.targets.max:  # with fewer runs no breaker can open
+            self._hosts = dict(_HOSTS.rows(connection, since=since))
+            self._touched = self._of_these(asked, since)
         self._ends = self._last_ends(asked)
         self._returns = self._earlier(asked)
 
@@ -88,8 +91,8 @@ class Histories:
         """When one run more may be started; None: the last hour does not keep it from that."""
         if self._in_hour < self._limits.runs_per_hour:
             return None
-        which = {"since": self._now - HOUR, "later": self._limits.runs_per_hour - 1}
-        started: float | None = self._connection.scalar(_SLOT, which)
+        later = self._limits.runs_per_hour - 1
+        started: float | None = _SLOT.value(self._connection, since=self._now - HOUR, later=later)
         return None if started is None else started + HOUR
 
     def tripped(self, remediation: str, reason: str) -> None:
@@ -104,11 +107,8 @@ class Histories:
         return len(came), came[-rule.times] + within if len(came) >= rule.times else None
 
     def _of_these(self, asked: Sequence[tuple[Candidate, Remediation]], since: float) -> set[tuple[str, str]]:
-        found: set[tuple[str, str]] = set()
-        for chunk in _chunks(sorted({candidate.host for candidate, _ in asked})):
-            rows = self._connection.execute(_TOUCHED, {"since": since, "hosts": chunk})
-            found.update((name, host) for name, host in rows)
-        return found
+        hosts = listed({candidate.host for candidate, _ in asked})
+        return set(_TOUCHED.rows(self._connection, since=since, hosts=hosts))
 
     def _last_ends(self, asked: Sequence[tuple[Candidate, Remediation]]) -> dict[tuple[str, str], float]:
         targets: dict[str, set[str]] = {}
@@ -116,62 +116,68 @@ class Histories:
             targets.setdefault(remediation.name, set()).add(candidate.target)
         found = {}
         for name, wanted in targets.items():
-            for chunk in _chunks(sorted(wanted)):
-                which = {"name": name, "targets": chunk}
-                found.update({(name, target): end for target, end in self._connection.execute(_ENDS, which) if end})
+            ends = _ENDS.rows(self._connection, name=name, targets=listed(wanted))
+            found.update({(name, target): end for target, end in ends if end})
         return found
 
     def _earlier(self, asked: Sequence[tuple[Candidate, Remediation]]) -> dict[str, list[tuple[int, float]]]:
         """Return (episode, receipt) of what was decided on before, by fingerprint; what was stale is none of it."""
         longest = max((r.flapping.within.total_seconds() for _, r in asked), default=0.0)
         found: dict[str, list[tuple[int, float]]] = {}
-        for chunk in _chunks(sorted({candidate.episode.fingerprint for candidate, _ in asked})):
-            for row in self._connection.execute(_EARLIER, {"fingerprints": chunk, "since": self._now - longest}):
-                found.setdefault(row.fingerprint, []).append((row.id, row.received_at))
+        fingerprints = listed({candidate.episode.fingerprint for candidate, _ in asked})
+        for row in _EARLIER.rows(self._connection, fingerprints=fingerprints, since=self._now - longest):
+            found.setdefault(row.fingerprint, []).append((row.id, row.received_at))
         return found
 
 
 def _pauses(connection: Connection, now: float) -> dict[str, Pause]:
-    rows = connection.execute(_PAUSES, {"now": now})
+    rows = _PAUSES.rows(connection, now=now)
     return {row.remediation: Pause(row.remediation, row.reason, row.until) for row in rows}
 
 
-def _chunks(values: list[Any]) -> Iterable[list[Any]]:
-    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
-
-
-_PAUSES = select(pauses).where(or_(pauses.c.until.is_(None), pauses.c.until > bindparam("now")))
-_BREAKERS = select(breakers)
-_BUSY = select(runs.c.id, runs.c.host, runs.c.state).where(UNENDED, runs.c.slot_at.is_not(None))
-_HELD = select(func.count()).where(decisions.c.due_at.is_not(None))
-_IN_HOUR = select(func.count()).select_from(runs).where(runs.c.slot_at > bindparam("since"))
-_SLOT = (
+_PAUSES = Prepared(select(pauses).where(or_(pauses.c.until.is_(None), pauses.c.until > bindparam("now"))))
+_BREAKERS = Prepared(select(breakers))
+_UNENDED = Prepared(select(runs.c.id, runs.c.host, runs.c.state, runs.c.slot_at).where(UNENDED))
+_SLOTS = select(func.count()).select_from(runs)
+_COUNTS = Prepared(
+    select(
+        _SLOTS.where(runs.c.slot_at > bindparam("hour")).scalar_subquery(),
+        _SLOTS.where(runs.c.slot_at > bindparam("window")).scalar_subquery(),
+        select(func.count()).where(decisions.c.due_at.is_not(None)).scalar_subquery(),
+    )
+)
+_SLOT = Prepared(
     select(runs.c.slot_at)
     .where(runs.c.slot_at > bindparam("since"))
     .order_by(runs.c.slot_at.desc())
     .limit(1)
     .offset(bindparam("later"))
 )
-_IN_WINDOW = (
-    select(runs.c.remediation)
-    .select_from(runs.outerjoin(breaker_resets, breaker_resets.c.remediation == runs.c.remediation))
-    .where(runs.c.slot_at > bindparam("since"), runs.c.slot_at > func.coalesce(breaker_resets.c.at, 0.0))
+_RECENT = (
+    select(runs.c.remediation, runs.c.host, runs.c.slot_at)
+    .where(runs.c.slot_at > bindparam("since"))
+    .cte("recent")
+    .prefix_with("MATERIALIZED")  # else SQLite goes through every run there ever was, in the order of remediations
 )
-_HOSTS = _IN_WINDOW.add_columns(func.count(runs.c.host.distinct())).group_by(runs.c.remediation)
-_TOUCHED = _IN_WINDOW.add_columns(runs.c.host).where(runs.c.host.in_(bindparam("hosts", expanding=True))).distinct()
-_ENDS = (
+_IN_WINDOW = (
+    select(_RECENT.c.remediation)
+    .outerjoin_from(_RECENT, breaker_resets, breaker_resets.c.remediation == _RECENT.c.remediation)
+    .where(_RECENT.c.slot_at > func.coalesce(breaker_resets.c.at, 0.0))
+)
+_HOSTS = Prepared(_IN_WINDOW.add_columns(func.count(_RECENT.c.host.distinct())).group_by(_RECENT.c.remediation))
+_TOUCHED = Prepared(_IN_WINDOW.add_columns(_RECENT.c.host).where(among(_RECENT.c.host, "hosts")).distinct())
+_ENDS = Prepared(
     select(runs.c.target, func.max(runs.c.ended_at))
     .where(
         runs.c.remediation == bindparam("name"),
-        runs.c.target.in_(bindparam("targets", expanding=True)),
+        among(runs.c.target, "targets"),
         runs.c.started_at.is_not(None),
     )
     .group_by(runs.c.target)
 )
 _DECIDED = exists().where(decisions.c.episode_id == episodes.c.id, decisions.c.remediation != "")
-_EARLIER = select(episodes.c.fingerprint, episodes.c.id, episodes.c.received_at).where(
-    episodes.c.fingerprint.in_(bindparam("fingerprints", expanding=True)),
-    episodes.c.received_at > bindparam("since"),
-    _DECIDED,
+_EARLIER = Prepared(
+    select(episodes.c.fingerprint, episodes.c.id, episodes.c.received_at).where(
+        among(episodes.c.fingerprint, "fingerprints"), episodes.c.received_at > bindparam("since"), _DECIDED
+    )
 )
-"""Made once: to build a statement takes longer than SQLite takes to carry it out."""

@@ -1,15 +1,15 @@
 """The step journal: attempts and their steps, each on disk before it starts and after it has ended.
 
-What several runs write at the same moment is written together: one statement for all of them.
+What several runs write at the same moment is written together.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from bridge.actions.base import StepOutcome
+from bridge.ledger.prepared import Prepared
 from bridge.ledger.schema import AnyRow, attempts, steps
 
 
@@ -50,13 +50,13 @@ class AttemptEnd:
 
 def begin_attempts(connection: Connection, begun: Sequence[tuple[int, int]], now: float) -> None:
     """Note that attempts begin: (run, number)."""
-    _execute(connection, _NEW_ATTEMPT, [{"run_id": run, "number": number, "started_at": now} for run, number in begun])
+    _NEW_ATTEMPT.each(connection, [{"run_id": run, "number": number, "started_at": now} for run, number in begun])
 
 
 def end_attempts(connection: Connection, ended: Sequence[AttemptEnd]) -> None:
     """Note how attempts ended."""
     rows = [{"run": e.run_id, "which": e.number, "said": e.verification, "now": e.at} for e in ended]
-    _execute(connection, _END_ATTEMPT, rows)
+    _END_ATTEMPT.each(connection, rows)
 
 
 def begin_steps(connection: Connection, begun: Sequence[StepBegin]) -> None:
@@ -72,7 +72,7 @@ def begin_steps(connection: Connection, begun: Sequence[StepBegin]) -> None:
         }
         for begin in begun
     ]
-    _execute(connection, _NEW_STEP, rows)
+    _NEW_STEP.each(connection, rows)
 
 
 def end_steps(connection: Connection, ended: Sequence[tuple[StepBegin, StepEnd, float]]) -> None:
@@ -90,7 +90,7 @@ def end_steps(connection: Connection, ended: Sequence[tuple[StepBegin, StepEnd, 
         }
         for begin, end, at in ended
     ]
-    _execute(connection, _END_STEP, rows)
+    _END_STEP.each(connection, rows)
 
 
 def note_programs(connection: Connection, started: Sequence[tuple[StepBegin, int, str]]) -> None:
@@ -99,7 +99,7 @@ def note_programs(connection: Connection, started: Sequence[tuple[StepBegin, int
         {"run": begin.run_id, "number": begin.attempt, "place": begin.position, "which": pid, "birth": born}
         for begin, pid, born in started
     ]
-    _execute(connection, _PROGRAM, rows)
+    _PROGRAM.each(connection, rows)
 
 
 def take_back(connection: Connection, run_id: int, attempt: int) -> None:
@@ -135,13 +135,9 @@ def last_end(connection: Connection, run_id: int) -> float | None:
     return moment
 
 
-def _execute(connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(statement, rows)
-
-
-_NEW_ATTEMPT, _NEW_STEP = insert(attempts), insert(steps)
-_END_ATTEMPT = (
+_NEW_ATTEMPT = Prepared(insert(attempts), "run_id", "number", "started_at")
+_NEW_STEP = Prepared(insert(steps), "run_id", "attempt", "position", "action", "token", "started_at")
+_END_ATTEMPT = Prepared(
     update(attempts)
     .where(attempts.c.run_id == bindparam("run"), attempts.c.number == bindparam("which"))
     .values(ended_at=bindparam("now"), verification=bindparam("said"))
@@ -151,8 +147,8 @@ _THIS_STEP = (
     steps.c.attempt == bindparam("number"),
     steps.c.position == bindparam("place"),
 )
-_PROGRAM = update(steps).where(*_THIS_STEP).values(pid=bindparam("which"), born=bindparam("birth"))
-_END_STEP = (
+_PROGRAM = Prepared(update(steps).where(*_THIS_STEP).values(pid=bindparam("which"), born=bindparam("birth")))
+_END_STEP = Prepared(
     update(steps)
     .where(*_THIS_STEP)
     .values(

@@ -7,7 +7,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, exists, insert, select, update
 
 from bridge.decision.facts import Episode
-from bridge.ledger.episodes import EpisodeState, episode
+from bridge.ledger.episodes import EPISODE, EpisodeState, episode
 from bridge.ledger.schema import DELIVERED, episodes, escalations
 
 
@@ -105,7 +105,7 @@ def first_due(connection: Connection, notifier: str, now: float) -> Escalation |
         earlier.c.due_at.is_not(None),
     )
     query = (
-        select(escalations, episodes)
+        select(*_MESSAGE, *EPISODE, episodes.c.close_reason)
         .join(episodes, episodes.c.id == escalations.c.episode_id)
         .where(escalations.c.due_at <= now, escalations.c.notifier == notifier, ~waits)
         .order_by(escalations.c.due_at, escalations.c.id)
@@ -121,7 +121,7 @@ def first_due(connection: Connection, notifier: str, now: float) -> Escalation |
         row.notifier,
         row.title,
         row.story,
-        DeliveryState(row._mapping[escalations.c.state]),
+        DeliveryState(row.state),
         row.tries,
         row.run_id,
         episode(row),
@@ -180,3 +180,7 @@ def failed(connection: Connection, escalation: Escalation, tries: int, error: st
 
 def _set(connection: Connection, ids: Iterable[int], **values: object) -> None:
     connection.execute(update(escalations).where(escalations.c.id.in_(ids)).values(**values))
+
+
+_MESSAGE = [column for column in escalations.c if column.name != "episode_id"]
+"""Its episode's own columns say which one that is."""

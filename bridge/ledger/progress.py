@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, or_, select
 
 from bridge.decision.facts import Episode
 from bridge.ledger.decisions import rows_of
-from bridge.ledger.episodes import EpisodeState, episode
+from bridge.ledger.episodes import EPISODE, EpisodeState, episode
 from bridge.ledger.runs import Outcome
 from bridge.ledger.schema import UNCLOSED, UNENDED, AnyRow, attempts, decisions, episodes, escalations, runs, steps
 
@@ -84,7 +84,7 @@ def untold(connection: Connection, now: float) -> bool:
 
 def fixed(connection: Connection) -> list[Episode]:
     """Return the open episodes whose run is proven to have helped."""
-    query = select(episodes).join(runs, runs.c.episode_id == episodes.c.id)
+    query = select(*EPISODE).join(runs, runs.c.episode_id == episodes.c.id)
     helped = (UNCLOSED, episodes.c.state == EpisodeState.OPEN, runs.c.outcome == Outcome.FIXED)
     return [episode(row) for row in connection.execute(query.where(*helped))]
 
@@ -102,7 +102,7 @@ class Open:
 
 def standing(connection: Connection) -> list[Open]:
     """Return every open episode."""
-    query = select(episodes).where(UNCLOSED, episodes.c.state == EpisodeState.OPEN).order_by(episodes.c.id)
+    query = select(*EPISODE).where(UNCLOSED, episodes.c.state == EpisodeState.OPEN).order_by(episodes.c.id)
     found = [episode(row) for row in connection.execute(query)]
     rows = rows_of(connection, [each.id for each in found])
     at_it = set(connection.scalars(select(runs.c.episode_id).where(UNENDED)))

@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
 from bridge.decision.facts import Candidate, Episode
 from bridge.decision.gates import Verdict
 from bridge.ledger import decisions
-from bridge.ledger.episodes import EpisodeState, episode
+from bridge.ledger.episodes import EPISODE, EpisodeState, episode
+from bridge.ledger.prepared import Prepared, among, listed
 from bridge.ledger.schema import UNENDED, AnyRow, episodes, runs
 
-_CHUNK = 500
 _FOR_ONE_SLOT = 4
 
 
@@ -80,28 +80,27 @@ def create(
     """Insert a run. One that is `running` has its slot and its first attempt: from now on it counts for the limits."""
     started = now if state is RunState.RUNNING else None
     attempts = int(started is not None)
-    row = {
-        "episode_id": candidate.episode.id,
-        "remediation": candidate.remediation,
-        "host": candidate.host,
-        "target": candidate.target,
-        "state": state,
-        "reason": reason,
-        "attempts": attempts,
-        "created_at": now,
-        "slot_at": started,
-        "started_at": started,
-        "due_at": due_at,
-    }
-    (id_,) = connection.execute(_NEW, row).inserted_primary_key or (0,)
+    id_: Any = _NEW.value(
+        connection,
+        episode_id=candidate.episode.id,
+        remediation=candidate.remediation,
+        host=candidate.host,
+        target=candidate.target,
+        state=state,
+        reason=reason,
+        attempts=attempts,
+        created_at=now,
+        slot_at=started,
+        started_at=started,
+        due_at=due_at,
+    )
     place = (candidate.remediation, candidate.host, candidate.target)
     return Run(id_, *place, state, attempts, candidate.episode, episode_open=True, started_at=started)
 
 
 def unended(connection: Connection) -> list[Run]:
     """Return every run that has not ended, the oldest first."""
-    query = _RUNS.where(UNENDED).order_by(runs.c.id)
-    return [_run(row) for row in connection.execute(query)]
+    return sorted((_run(row) for row in _UNENDED.rows(connection)), key=lambda run: run.id)
 
 
 def begin(connection: Connection, run: Run, now: float) -> Run:
@@ -121,29 +120,23 @@ def put_back(connection: Connection, run: Run, attempts: int, now: float) -> Non
 
 def due(connection: Connection, now: float) -> list[Run]:
     """Return the runs whose next attempt is due, or whose time for approval is up."""
-    return [_run(row) for row in connection.execute(_DUE, {"now": now})]
+    return [_run(row) for row in _DUE.rows(connection, now=now)]
 
 
 def of_episode(connection: Connection, episode_id: int) -> list[Run]:
     """Return the runs of an episode that have not ended."""
-    query = _RUNS.where(runs.c.episode_id == episode_id, UNENDED)
-    return [_run(row) for row in connection.execute(query)]
+    return [_run(row) for row in _OF_EPISODE.rows(connection, episode=episode_id)]
 
 
 def get(connection: Connection, run_id: int) -> Run | None:
     """Return one run."""
-    row = connection.execute(_RUNS.where(runs.c.id == run_id)).first()
+    row = _THIS.row(connection, which=run_id)
     return _run(row) if row else None
 
 
 def begun(connection: Connection, episode_ids: Iterable[int]) -> set[int]:
     """Return those episodes for which a first step was started."""
-    ids = list(episode_ids)
-    found: set[int] = set()
-    for start in range(0, len(ids), _CHUNK):
-        which = (runs.c.episode_id.in_(ids[start : start + _CHUNK]), runs.c.started_at.is_not(None))
-        found.update(connection.scalars(select(runs.c.episode_id).where(*which)))
-    return found
+    return {row.episode_id for row in _BEGUN.rows(connection, ids=listed(episode_ids))}
 
 
 def approve(connection: Connection, run_id: int, now: float) -> bool:
@@ -163,7 +156,7 @@ def change(connection: Connection, run_id: int, **values: Any) -> None:
 
 def verify(connection: Connection, run_ids: Iterable[int]) -> None:
     """Note that the steps of these are done, and that it is being looked whether they helped."""
-    _execute(connection, _VERIFYING, [{"which": id_} for id_ in run_ids])
+    _VERIFYING.each(connection, [{"which": id_} for id_ in run_ids])
 
 
 def end(connection: Connection, run_id: int, outcome: Outcome, reason: str, now: float) -> bool:
@@ -175,12 +168,12 @@ def end_all(connection: Connection, ends: Sequence[End], now: float) -> set[int]
     """End several runs as `end` does; return the ids of those that had not ended before."""
     if not ends:
         return set()
-    found = {row.id: row for row in connection.execute(_OPEN, {"ids": [end.run_id for end in ends]})}
+    found = {row.id: row for row in _OPEN.rows(connection, ids=listed(end.run_id for end in ends))}
     ended = [end for end in ends if end.run_id in found]
     rows = [{"which": e.run_id, "how": e.outcome, "why": e.reason, "now": now} for e in ended]
-    _execute(connection, _END, rows)
+    _END.each(connection, rows)
     over = [{"which": found[e.run_id].episode_id, "now": now, "why": f"its run ended: {e.outcome}"} for e in ended]
-    _execute(connection, _CLOSE_BY_HAND, over)
+    _CLOSE_BY_HAND.each(connection, over)
     if found:
         decisions.wake(connection, [Verdict.TARGET_BUSY], now, [row.host for row in found.values()])
         free_slots(connection, now, len(found))
@@ -192,14 +185,22 @@ def free_slots(connection: Connection, now: float, count: int = 1) -> None:
     decisions.wake_some(connection, Verdict.LIMITED, now, count * _FOR_ONE_SLOT)
 
 
-def _execute(connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(statement, rows)
-
-
-_NEW = insert(runs)
-_VERIFYING = update(runs).where(runs.c.id == bindparam("which")).values(state=RunState.VERIFYING)
-_END = (
+_NEW = Prepared(
+    insert(runs).returning(runs.c.id),
+    "episode_id",
+    "remediation",
+    "host",
+    "target",
+    "state",
+    "reason",
+    "attempts",
+    "created_at",
+    "slot_at",
+    "started_at",
+    "due_at",
+)
+_VERIFYING = Prepared(update(runs).where(runs.c.id == bindparam("which")).values(state=RunState.VERIFYING))
+_END = Prepared(
     update(runs)
     .where(runs.c.id == bindparam("which"))
     .values(
@@ -210,42 +211,36 @@ _END = (
         due_at=None,
     )
 )
-_CLOSE_BY_HAND = (
+_CLOSE_BY_HAND = Prepared(
     update(episodes)
     .where(episodes.c.id == bindparam("which"), episodes.c.state == EpisodeState.BY_HAND)
     .values(state=EpisodeState.CLOSED, closed_at=bindparam("now"), close_reason=bindparam("why"))
 )
 """An episode that somebody asked for is over with its run."""
-WITH_DUE_TIME = (RunState.WAITING, RunState.AWAITING_APPROVAL)
 _RUNS = select(
-    runs.c.id.label("run_id"),
+    runs.c.id,
     runs.c.remediation,
     runs.c.host,
     runs.c.target,
-    runs.c.state.label("run_state"),
+    runs.c.state,
     runs.c.attempts,
-    runs.c.reason.label("run_reason"),
+    runs.c.reason,
     runs.c.started_at,
-    runs.c.episode_id,
-    episodes.c.state.in_((EpisodeState.OPEN, EpisodeState.BY_HAND)).label("episode_open"),
-    episodes.c.state,
-    episodes.c.fingerprint,
-    episodes.c.labels,
-    episodes.c.annotations,
-    episodes.c.starts_at,
-    episodes.c.received_at,
-    episodes.c.notified_at,
+    or_(episodes.c.state == EpisodeState.OPEN, episodes.c.state == EpisodeState.BY_HAND).label("episode_open"),
+    *EPISODE,
 ).join(episodes, episodes.c.id == runs.c.episode_id)
-
-_WAITING = (UNENDED, runs.c.state.in_(WITH_DUE_TIME))
-_DUE = _RUNS.where(*_WAITING, runs.c.due_at <= bindparam("now")).order_by(runs.c.due_at)
-_OPEN = select(runs.c.id, runs.c.host, runs.c.episode_id).where(
-    runs.c.id.in_(bindparam("ids", expanding=True)), UNENDED
-)
-"""Made once: to build a statement takes longer than SQLite takes to carry it out."""
+WAITING = (UNENDED, or_(*(runs.c.state == state for state in (RunState.WAITING, RunState.AWAITING_APPROVAL))))
+"""What tells the runs that wait for their due time."""
+_DUE = Prepared(_RUNS.where(*WAITING, runs.c.due_at <= bindparam("now")).order_by(runs.c.due_at))
+_UNENDED = Prepared(_RUNS.where(UNENDED))
+"""Not in order: for that SQLite would read every run there ever was."""
+_OF_EPISODE = Prepared(_RUNS.where(runs.c.episode_id == bindparam("episode"), UNENDED))
+_THIS = Prepared(_RUNS.where(runs.c.id == bindparam("which")))
+_OPEN = Prepared(select(runs.c.id, runs.c.host, runs.c.episode_id).where(among(runs.c.id, "ids"), UNENDED))
+_BEGUN = Prepared(select(runs.c.episode_id).where(among(runs.c.episode_id, "ids"), runs.c.started_at.is_not(None)))
 
 
 def _run(row: AnyRow) -> Run:
-    state = RunState(row.run_state)
-    place = (row.run_id, row.remediation, row.host, row.target)
-    return Run(*place, state, row.attempts, episode(row), row.episode_open, row.run_reason, row.started_at)
+    state = RunState(row.state)
+    place = (row.id, row.remediation, row.host, row.target)
+    return Run(*place, state, row.attempts, episode(row), row.episode_open, row.reason, row.started_at)

@@ -1,6 +1,6 @@
 """The tables. Times are unix seconds (float); what is enumerated in code is text here."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
     JSON,
@@ -11,7 +11,6 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
-    Row,
     String,
     Table,
     Text,
@@ -19,8 +18,8 @@ from sqlalchemy import (
     text,
 )
 
-AnyRow = Row[*tuple[Any, ...]]
-"""A row of whichever columns a query names."""
+AnyRow: TypeAlias = Any
+"""A row of whichever columns a query names: a tuple whose fields have their names."""
 
 METADATA = MetaData()
 UNCLOSED = text("episodes.state != 'closed'")

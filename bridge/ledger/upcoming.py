@@ -6,8 +6,9 @@ from sqlalchemy import Connection, exists, func, select
 
 from bridge.ledger.decisions import HELD
 from bridge.ledger.episodes import EpisodeState
-from bridge.ledger.runs import WITH_DUE_TIME
-from bridge.ledger.schema import UNCLOSED, UNENDED, decisions, episodes, runs
+from bridge.ledger.prepared import Prepared
+from bridge.ledger.runs import WAITING
+from bridge.ledger.schema import UNCLOSED, decisions, episodes, runs
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,11 @@ class Upcoming:
     @classmethod
     def read(cls, connection: Connection) -> "Upcoming":
         """Read them from the ledger."""
-        held, waiting, returning = connection.execute(_UPCOMING).one()
+        ((held, waiting, returning),) = _UPCOMING.rows(connection)
         return cls(held, waiting, bool(returning))
 
 
 _HELD = select(decisions.c.due_at).where(*HELD).order_by(decisions.c.due_at).limit(1)
-_WAITING = select(func.min(runs.c.due_at)).where(UNENDED, runs.c.state.in_(WITH_DUE_TIME))
+_WAITING = select(func.min(runs.c.due_at)).where(*WAITING)
 _RETURNING = exists().where(UNCLOSED, episodes.c.state == EpisodeState.RETURNING)
-_UPCOMING = select(_HELD.scalar_subquery(), _WAITING.scalar_subquery(), _RETURNING)
+_UPCOMING = Prepared(select(_HELD.scalar_subquery(), _WAITING.scalar_subquery(), _RETURNING))
