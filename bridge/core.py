@@ -133,7 +133,6 @@ class Bridge:
         self.metrics.count(receipt.decided, receipt.ended)
         if receipt.news or receipt.malformed:
             self._tell(receipt)
-        parts.dispatcher.begin(receipt.jobs)
         if receipt.waits:  # what is only repeated leaves nothing new to decide
             parts.dispatcher.wake()
         return receipt

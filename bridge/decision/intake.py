@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 from bridge.decision import gates
 from bridge.decision.facts import Episode, History, Standing
 from bridge.decision.gates import Case, Decision, Verdict
-from bridge.decision.jobs import Job
 from bridge.decision.payload import Alert, Notification
 from bridge.escalation import levels as escalation
 from bridge.ledger import decisions, episodes, runs
@@ -42,8 +41,6 @@ class Receipt:
     """Runs that had not started and were cancelled, by (remediation, outcome)."""
     news: list[News] = field(default_factory=list)
     """Decisions that people may want to read of."""
-    jobs: list[Job] = field(default_factory=list)
-    """What is to be done, once this is durable, for what was decided at once."""
     waits: bool = False
     """Something waits for its decision."""
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bridge.ledger import spare, sqlite
 from bridge.ledger.gathering import Gathering
 from bridge.ledger.migrations import MIGRATIONS, Migration, NewerLedgerError, migrate, touch
+from bridge.ledger.promise import Go, Promise
 from bridge.ledger.reply import Reply
 from bridge.ledger.reserve import Reserve
 
@@ -70,6 +71,8 @@ class Ledger:
         self.trouble: str | None = None
         """Why something could not be written; None once there is room again, and writing works."""
         self._waiting: Gathering[_Waiting] = Gathering(_GROUP)
+        self._promises: list[Promise] = []
+        """What was promised in the transaction that is under way."""
         try:
             self._with_room(lambda: self._open(migrations))
         except (SQLAlchemyError, NewerLedgerError, LedgerError) as error:
@@ -110,6 +113,15 @@ class Ledger:
         self._put(_Share(batch, item, done))
         return done.wait()
 
+    def promise(self) -> Go:
+        """Promise that what is being written will be durable; only for who writes, while they do.
+
+        So what follows from it can be made ready meanwhile, by another thread.
+        """
+        promise = Promise()
+        self._promises.append(promise)
+        return promise.wait
+
     def mend(self) -> None:
         """Look whether there is room again: for what could not be written, and for the reserve."""
         if self.trouble is not None:
@@ -145,7 +157,7 @@ class Ledger:
 
     def _commit(self, connection: Connection, group: list[_Waiting]) -> None:
         try:
-            results = self._with_room(lambda: _transact(connection, group))
+            results = self._with_room(lambda: self._transact(connection, group))
         except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must hear of it
             self.trouble = f"the ledger could not be written: {sqlite.sentence(error)}"
             for work in group:
@@ -159,6 +171,37 @@ class Ledger:
             else:
                 work.done.fail(problem)
 
+    def _transact(self, connection: Connection, group: list[_Waiting]) -> list[_Done]:
+        kept = False
+        try:
+            with connection.begin():
+                done = [each for alike in _kinds(group) for each in self._attempt(connection, alike)]
+            kept = True
+        finally:
+            self._decide(0, kept=kept)
+        return done
+
+    def _attempt(self, connection: Connection, alike: list[_Waiting]) -> list[_Done]:
+        """Do what is of one kind; where that fails for several, do each alone: only the one at fault suffers."""
+        before = len(self._promises)
+        try:
+            with sqlite.savepoint(connection):
+                results = _do(connection, alike)
+        except Exception as error:  # it belongs to whoever asked for this work
+            if sqlite.is_full(error):
+                raise  # it is nobody's fault, and SQLite has undone the whole group
+            self._decide(before, kept=False)
+            if len(alike) > 1:
+                return [result for work in alike for result in self._attempt(connection, [work])]
+            return [(alike[0], None, error)]
+        return [(work, result, None) for work, result in zip(alike, results, strict=True)]
+
+    def _decide(self, first: int, *, kept: bool) -> None:
+        """Keep or break what was promised, from the first of these on."""
+        promises, self._promises[first:] = self._promises[first:], []
+        for promise in promises:
+            promise.decide(kept=kept)
+
     def _with_room(self, work: Callable[[], Result]) -> Result:
         """Do something; where the disk is full, again with a part of the reserve, until nothing is left of it."""
         while True:
@@ -170,31 +213,12 @@ class Ledger:
             sqlite.checkpoint(self._writer)
 
 
-def _transact(connection: Connection, group: list[_Waiting]) -> list[_Done]:
-    with connection.begin():
-        return [done for alike in _kinds(group) for done in _attempt(connection, alike)]
-
-
 def _kinds(group: list[_Waiting]) -> Iterable[list[_Waiting]]:
     """Put shares of a batch together, since nobody who waits was promised a place; other work is of its own kind."""
     kinds: dict[object, list[_Waiting]] = {}
     for work in group:
         kinds.setdefault(work.batch if isinstance(work, _Share) else id(work), []).append(work)
     return kinds.values()
-
-
-def _attempt(connection: Connection, alike: list[_Waiting]) -> list[_Done]:
-    """Do what is of one kind; where that fails for several, do each alone, so that only the one at fault suffers."""
-    try:
-        with sqlite.savepoint(connection):
-            results = _do(connection, alike)
-    except Exception as error:  # it belongs to whoever asked for this work
-        if sqlite.is_full(error):
-            raise  # it is nobody's fault, and SQLite has undone the whole group
-        if len(alike) > 1:
-            return [result for work in alike for result in _attempt(connection, [work])]
-        return [(alike[0], None, error)]
-    return [(work, result, None) for work, result in zip(alike, results, strict=True)]
 
 
 def _do(connection: Connection, alike: list[_Waiting]) -> list[Any]:

@@ -9,6 +9,7 @@ import structlog
 
 from bridge.actions.base import Allow
 from bridge.ledger import runs
+from bridge.ledger.promise import Go, durable_already
 from bridge.ledger.runs import Run
 from bridge.ledger.store import Ledger, LedgerError
 from bridge.policy.remediation import Policy, Remediation
@@ -39,9 +40,17 @@ class Crew:
         self._pool = pool
         self._kept: dict[int, tuple[Remediation, Allow]] = {}
         """The policy with which a run under way started: a reload does not change it."""
-        self._stranded: queue.SimpleQueue[tuple[int, BaseException]] = queue.SimpleQueue()
+        self._over: set[int] = set()
+        """Which of these had ended, or had not begun, at the last look."""
+        self._stranded: queue.SimpleQueue[tuple[int, BaseException, Go]] = queue.SimpleQueue()
 
-    def submit(self, run: Run, remediation: Remediation, work: Work) -> None:
+    def begin(self, run: Run, remediation: Remediation, work: Work, go: Go) -> None:
+        """Let a thread do what was decided for a run, which is durable once `go` says so."""
+        if run.attempts <= 1:
+            self._kept.pop(run.id, None)  # of another run that had this number, and was undone
+        self.submit(run, remediation, work, go)
+
+    def submit(self, run: Run, remediation: Remediation, work: Work, go: Go = durable_already) -> None:
         """Let a thread do something for a run, with the policy that the run started with."""
         kept = self._kept.setdefault(run.id, (remediation, self._policy().settings.allow))
 
@@ -50,9 +59,9 @@ class Crew:
                 work(remediation, allow)
 
         try:
-            self._pool.submit(told, *kept).add_done_callback(lambda future: self._done(run, future))
+            self._pool.submit(told, *kept).add_done_callback(lambda future: self._done(run, future, go))
         except RuntimeError as error:  # no thread can be started
-            self._stranded.put((run.id, error))
+            self._stranded.put((run.id, error, go))
 
     def take_up_stranded(self) -> None:
         """Go on with runs whose worker failed: where the ledger could not be written, from where its journal ends.
@@ -61,23 +70,27 @@ class Crew:
             LedgerError: it still cannot be written.
         """
         while not self._stranded.empty():
-            run_id, error = self._stranded.get()
+            run_id, error, go = self._stranded.get()
+            if not go():
+                continue
             try:
                 self._take_up(run_id, error)
             except LedgerError:
-                self._stranded.put((run_id, error))
+                self._stranded.put((run_id, error, go))
                 raise
             except Exception as mistake:  # noqa: BLE001 - one run must not keep the others waiting
                 self._log.exception("a run could not be taken up", run=run_id)
                 if isinstance(error, LedgerError):
-                    self._stranded.put((run_id, mistake))  # next time it is given up
+                    self._stranded.put((run_id, mistake, go))  # next time it is given up
 
     def forget_ended(self) -> None:
-        """Drop the policies of runs that ended while nobody worked on them."""
+        """Drop the policies of runs that have ended; one that is not in the ledger may not be there yet."""
         with self._ledger.read() as connection:
             left = {run.id for run in runs.unended(connection)}
-        for run_id in [run_id for run_id in self._kept if run_id not in left]:
+        over = {run_id for run_id in list(self._kept) if run_id not in left}
+        for run_id in over & self._over:
             self._kept.pop(run_id, None)
+        self._over = over
 
     def stop(self, grace: float) -> None:
         """Begin nothing more, let steps go on for `grace` seconds, then have them give up and say so in the journal."""
@@ -105,12 +118,12 @@ class Crew:
         else:
             self._runner.give_up(run, remediation, f"the bridge made a mistake: {type(error).__name__}: {error}")
 
-    def _done(self, run: Run, future: Future[None]) -> None:
+    def _done(self, run: Run, future: Future[None], go: Go) -> None:
         if self._runner.closing.is_set():
             return
         error = future.exception()
         if error is not None:
             with about(run.episode, run.remediation, run.id):
                 self._log.error("a run could not go on", error=f"{type(error).__name__}: {error}")
-            self._stranded.put((run.id, error))
+            self._stranded.put((run.id, error, go))
         self._wake()

@@ -26,6 +26,7 @@ from bridge.decision.round import TWICE_SECONDS, Round
 from bridge.decision.sweep import SWEEP_SECONDS, Sweep
 from bridge.housekeeping import Housekeeping
 from bridge.ledger import decisions
+from bridge.ledger.promise import Go, durable_already
 from bridge.ledger.store import Ledger, LedgerError
 from bridge.ledger.upcoming import Upcoming
 from bridge.metrics import Metrics
@@ -94,14 +95,14 @@ class Dispatcher:
         self._wake.set()
 
     def decide_at_once(self, connection: Connection, policy: Policy, now: float, receipts: Sequence[Receipt]) -> None:
-        """Decide on a little that has just come, within the transaction that records it; see `at_once`."""
-        if self.pause_file.read() is None and not self._runner.closing.is_set():
-            at_once.decide(connection, policy, now, self._runner.token, receipts)
+        """Decide on a little that has just come, within the transaction that records it; see `at_once`.
 
-    def begin(self, jobs: Sequence[Job]) -> None:
-        """Let the crew do what was decided, which is durable by now."""
-        for job in jobs:
-            self._crew.submit(job.run, job.remediation, self._work(job))
+        What that leads to is made ready at once, and begins when it is durable.
+        """
+        if self.pause_file.read() is None and not self._runner.closing.is_set():
+            jobs = at_once.decide(connection, policy, now, self._runner.token, receipts)
+            if jobs:
+                self._begin(jobs, self._ledger.promise())
 
     def round(self) -> float:
         """Look at everything that is due, and return when the next is."""
@@ -180,7 +181,7 @@ class Dispatcher:
         self._metrics.count(done.decided, done.ended)
         tell(self._log, [*returned.intake.receipt.news, *done.intake.receipt.news])
         self._only_held = 0 if done.jobs else due.count
-        self.begin(done.jobs)
+        self._begin(done.jobs, durable_already)
 
     def _look_for_pause_file(self, now: float) -> None:
         """Once the file has gone, what it held is looked at."""
@@ -188,12 +189,17 @@ class Dispatcher:
         if before is not None and self._pause is None:
             self._ledger.write(lambda connection: decisions.wake(connection, [Verdict.PAUSED], now))
 
-    def _work(self, job: Job) -> Callable[[Remediation, Allow], None]:
+    def _begin(self, jobs: Sequence[Job], go: Go) -> None:
+        """Let the crew do what was decided."""
+        for job in jobs:
+            self._crew.begin(job.run, job.remediation, self._work(job, go), go)
+
+    def _work(self, job: Job, go: Go) -> Callable[[Remediation, Allow], None]:
         runner, run = self._runner, job.run
         match job.work:
             case Work.ATTEMPT:
-                return lambda remediation, allow: runner.attempt(run, remediation, allow)
+                return lambda remediation, allow: runner.attempt(run, remediation, allow, go)
             case Work.DRY_RUN:
-                return lambda remediation, allow: runner.dry_run(run, remediation, allow)
+                return lambda remediation, allow: runner.dry_run(run, remediation, allow, go)
             case Work.SETTLE:
                 return lambda remediation, _allow: runner.settle(run, remediation)

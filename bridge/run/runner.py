@@ -14,6 +14,7 @@ from bridge.actions.base import Allow, StepOutcome
 from bridge.escalation import levels as escalation
 from bridge.ledger import journal, runs
 from bridge.ledger.journal import AttemptEnd, StepBegin, StepEnd
+from bridge.ledger.promise import Go, durable_already
 from bridge.ledger.runs import Outcome, Run, RunState
 from bridge.ledger.store import Ledger, LedgerError
 from bridge.metrics import Metrics
@@ -63,8 +64,10 @@ class Runner:
         self.stop = threading.Event()
         """Steps under way give up."""
 
-    def dry_run(self, run: Run, remediation: Remediation, allow: Allow) -> None:
+    def dry_run(self, run: Run, remediation: Remediation, allow: Allow, go: Go = durable_already) -> None:
         """Write down what the steps would do, and end."""
+        if not go():
+            return
         workshop = self._workshop(run, remediation, allow)
         plans = [(step.action, workshop.plan(step)) for step in remediation.steps]
         over = Over(Outcome.DRY_RUN, "the mode is dry_run: nothing was changed")
@@ -76,13 +79,13 @@ class Runner:
         if self._ledger.write(done):
             self._ended(run, over)
 
-    def attempt(self, run: Run, remediation: Remediation, allow: Allow) -> None:
-        """Make an attempt that has been journalled together with its first step, unless the bridge is ending."""
-        if self.closing.is_set():
-            self.take_back(run)
-        else:
+    def attempt(self, run: Run, remediation: Remediation, allow: Allow, go: Go = durable_already) -> None:
+        """Make an attempt that is journalled together with its first step, unless the bridge is ending."""
+        if not self.closing.is_set():
             first = self._begin(run, remediation, 0)
-            self._step(self._workshop(run, remediation, allow), first)
+            self._step(self._workshop(run, remediation, allow), first, go=go)
+        elif go():
+            self.take_back(run)
 
     def take_back(self, run: Run) -> None:
         """Let an attempt that has been journalled, and not begun, pass the gates again."""
@@ -100,13 +103,17 @@ class Runner:
             self._turns.write(Turn(run, remediation, begins=begin))
             self._step(self._workshop(run, remediation, allow), begin)
 
-    def _step(self, workshop: Workshop, begun: StepBegin, failure: str = "") -> None:
-        """Do a step that has been journalled, and go on; its end and what follows it are one write."""
+    def _step(self, workshop: Workshop, begun: StepBegin, failure: str = "", go: Go = durable_already) -> None:
+        """Do a step that is journalled, and go on; its end and what follows it are one write."""
         run, remediation = workshop.run, workshop.remediation
+        noted = functools.partial(self._turns.note_program, begun)
+        doing = workshop.start(remediation.steps[begun.position], noted, go)
+        if not doing.begins():
+            return
         if begun.attempt == 1 and begun.position == 0:
             self._metrics.start_delay.observe(max(0.0, self._clock() - run.episode.received_at))
             self._tell(run, Event.STARTED, target=run.target)
-        end = workshop.run_step(remediation.steps[begun.position], functools.partial(self._turns.note_program, begun))
+        end = doing.end()
         if end.outcome is not StepOutcome.SUCCEEDED:
             failure = failure or f"the step {begun.action} {end.outcome}: {end.reason}"
         last = begun.position + 1 == len(remediation.steps) or (bool(failure) and remediation.stop_on_failure)

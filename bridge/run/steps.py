@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from bridge.actions.backups.store import BackupStore
 from bridge.actions.base import (
@@ -19,6 +20,8 @@ from bridge.actions.base import (
 )
 from bridge.actions.host.shown import shown
 from bridge.ledger.journal import StepEnd
+from bridge.ledger.promise import Go, durable_already
+from bridge.ledger.reply import Reply
 from bridge.ledger.runs import Run
 from bridge.policy.remediation import Remediation, Step
 from bridge.run.hands import Hands, Task
@@ -47,38 +50,38 @@ class Workshop:
         """Say in words what a step would do."""
         try:
             action = self._prepare(step)
-            return _sentence(action.plan(self._context(action)))
+            return _sentence(action.plan(self._context(action.timeout or self.remediation.timeout)))
         except StepError as error:
             return _sentence(f"{step.action}: it would fail: {error}")
         except Exception as error:  # noqa: BLE001 - as when it is run
             return _sentence(f"{step.action}: it would fail: {type(error).__name__}: {error}")
 
-    def run_step(self, step: Step, started: Callable[[int], None]) -> StepEnd:
-        """Run one step and say how it ended; it raises nothing. `started` is told of each program that it starts."""
+    def start(self, step: Step, started: Callable[[int], None], go: Go = durable_already) -> "Doing":
+        """Make a step ready, and run it when `go` lets it; it raises nothing.
+
+        `started` is told of each program that it starts.
+        """
+        work, timeout = self._ready(step)
+        begins: Reply[StepContext | None] = Reply()
+
+        def do() -> StepEnd | None:
+            context = replace(self._context(timeout), started=started) if go() else None
+            begins.give(context)
+            return None if context is None else work(context)
+
+        return Doing(step.action, self.stop, self.hands.start(do), begins)
+
+    def _ready(self, step: Step) -> tuple[Callable[[StepContext], StepEnd], timedelta]:
+        """Return what is to be done for a step, and how long that may take; a refused one ends as it begins."""
         try:
             action = self._prepare(step)
         except StepError as error:
-            return StepEnd(error.outcome, _sentence(str(error)))
+            end = StepEnd(error.outcome, _sentence(str(error)))
         except Exception as error:  # noqa: BLE001 - an action's mistake is a failed step, with what it said
-            return StepEnd(StepOutcome.FAILED, _sentence(f"{type(error).__name__}: {error}"))
-        context = replace(self._context(action), started=started)
-        task = self.hands.start(functools.partial(self._work, action, step.action, context))
-        self._wait(task, context)
-        if task.results:
-            return task.results[0]
-        if self.stop.is_set():
-            reason = f"{step.action} did not give up when the bridge ended; it is left behind"
-            return StepEnd(StepOutcome.INTERRUPTED, reason, output=redact(context.output.text()))
-        reason = f"{step.action} did not give up when its time was up; it is left behind"
-        return StepEnd(StepOutcome.TIMED_OUT, reason, output=redact(context.output.text()))
-
-    def _wait(self, task: Task[StepEnd], context: StepContext) -> None:
-        """Wait until the step ends, or has had its time and a grace, or the bridge ends."""
-        last = context.deadline + _GRACE_SECONDS
-        while (left := last - time.monotonic()) > 0 and not task.wait(min(left, _LOOK_AT_STOP_SECONDS)):
-            if self.stop.is_set():
-                task.wait(min(left, _GRACE_SECONDS))
-                return
+            end = StepEnd(StepOutcome.FAILED, _sentence(f"{type(error).__name__}: {error}"))
+        else:
+            return functools.partial(self._work, action, step.action), action.timeout or self.remediation.timeout
+        return (lambda _context: end), self.remediation.timeout
 
     def _prepare(self, step: Step) -> Action:
         try:
@@ -91,15 +94,14 @@ class Workshop:
             raise StepRefusedError("; ".join(refusals))
         return action
 
-    def _context(self, action: Action) -> StepContext:
-        timeout = (action.timeout or self.remediation.timeout).total_seconds()
+    def _context(self, timeout: timedelta) -> StepContext:
         return StepContext(
             labels=self.run.episode.labels,
             target=self.run.target,
             host=self.run.host,
             allow=self.allow,
             backups=self.backups.of(self.run.id),
-            deadline=time.monotonic() + timeout,
+            deadline=time.monotonic() + timeout.total_seconds(),
             stop=self.stop,
             output=Output(),
             tell=lambda notifiers, message: self.tell(notifiers, redact(message)),
@@ -128,6 +130,41 @@ class Workshop:
             redact(context.output.text()),
             dict(context.results),
         )
+
+
+class Doing:
+    """A step that was handed to a thread. Ask whether it begins, then for its end."""
+
+    def __init__(
+        self, action: str, stop: threading.Event, task: Task[StepEnd | None], begins: Reply[StepContext | None]
+    ) -> None:
+        self._action, self._stop, self._task, self._begins = action, stop, task, begins
+        self._context: StepContext | None = None
+
+    def begins(self) -> bool:
+        """Wait until it begins; false: it never will."""
+        self._context = self._begins.wait()
+        return self._context is not None
+
+    def end(self) -> StepEnd:
+        """Wait until it ends, or has had its time and a grace, or the bridge ends; and say how it ended."""
+        context = self._context
+        if context is None:
+            raise ValueError("it has not begun")
+        self._wait(context.deadline + _GRACE_SECONDS)
+        if self._task.results and (end := self._task.results[0]) is not None:
+            return end
+        if self._stop.is_set():
+            reason = f"{self._action} did not give up when the bridge ended; it is left behind"
+            return StepEnd(StepOutcome.INTERRUPTED, reason, output=redact(context.output.text()))
+        reason = f"{self._action} did not give up when its time was up; it is left behind"
+        return StepEnd(StepOutcome.TIMED_OUT, reason, output=redact(context.output.text()))
+
+    def _wait(self, last: float) -> None:
+        while (left := last - time.monotonic()) > 0 and not self._task.wait(min(left, _LOOK_AT_STOP_SECONDS)):
+            if self._stop.is_set():
+                self._task.wait(min(left, _GRACE_SECONDS))
+                return
 
 
 def _sentence(text: str) -> str:

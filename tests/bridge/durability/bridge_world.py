@@ -189,9 +189,7 @@ class World:
                 self.dispatcher.decide_at_once(connection, self.policy, self.clock(), [receipt])
             return receipt
 
-        receipt = self.ledger.write(work)
-        self.dispatcher.begin(receipt.jobs)
-        return receipt
+        return self.ledger.write(work)
 
     def fire(self, labels: Mapping[str, str], starts_at: float) -> Receipt:
         """An alert fires, and Alertmanager knows it."""

@@ -5,12 +5,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from bridge.decision import gates
-from bridge.decision.payload import fingerprint
+from bridge.decision.intake import Intake
+from bridge.decision.payload import fingerprint, parse_notification
 from bridge.ledger.schema import decisions, runs, steps
 from tests.bridge.durability.bridge_world import Killed, opened
 from tests.bridge.durability.test_any_history import LABELS, AnyHistory, at_most
 from tests.bridge.durability.test_scenes import configuration, labels
-from tests.bridge.world import alert
+from tests.bridge.world import alert, notification
 
 LIMITS = "limits: {concurrent: 20, runs_per_hour: 100, targets: {max: 50}}"
 
@@ -28,7 +29,7 @@ def fire(world, *numbers):
 
 def test_one_alert_is_a_run_with_its_first_step_when_it_is_acknowledged(world):
     receipt = fire(world, 1)
-    assert [job.run.host for job in receipt.jobs] == ["web-1"]
+    assert len(world.pool.waiting) == 1
     assert [(step.position, step.ended_at) for step in world.rows(steps)] == [(0, None)]
     assert world.verdicts() == {"web-1": "run"}
     assert receipt.decided == {("down", "run"): 1}
@@ -40,20 +41,21 @@ def test_one_alert_is_a_run_with_its_first_step_when_it_is_acknowledged(world):
 def test_what_is_held_waits_for_its_round(world):
     fire(world, 1)
     receipt = world.notify(alert({**labels("web-1"), "check": "another"}, starts_at=world.now))
-    assert (receipt.jobs, receipt.waits) == ([], True)
+    assert (len(world.pool.waiting), receipt.waits) == (1, True)
     assert receipt.decided == {("down", "target_busy"): 1}
 
 
 def test_many_are_left_to_a_round(world):
     receipt = fire(world, 1, 2, 3)
-    assert (receipt.jobs, receipt.waits) == ([], True)
+    assert (len(world.pool.waiting), receipt.waits) == (0, True)
     world.settle(2)
     assert len(world.hand.touches) == 3
 
 
 def test_a_few_beside_others_that_wait_are_left_to_the_same_round(world):
     fire(world, 1, 2, 3)
-    assert not fire(world, 4).jobs
+    fire(world, 4)
+    assert not world.pool.waiting
     world.settle(2)
     assert len(world.hand.touches) == 4
 
@@ -61,7 +63,8 @@ def test_a_few_beside_others_that_wait_are_left_to_the_same_round(world):
 def test_the_pause_file_holds(world):
     pause = world.folder / "PAUSE"
     pause.touch()
-    assert not fire(world, 1).jobs
+    fire(world, 1)
+    assert not world.pool.waiting
     world.settle(2)
     assert world.verdicts() == {"web-1": "paused"}
     pause.unlink()
@@ -71,7 +74,8 @@ def test_the_pause_file_holds(world):
 
 def test_nothing_begins_once_the_bridge_is_ending(world):
     world.dispatcher.stop(0)
-    assert not fire(world, 1).jobs
+    fire(world, 1)
+    assert not world.pool.waiting
     assert not world.rows(runs)
 
 
@@ -88,11 +92,28 @@ def test_a_mistake_loses_no_notification_and_is_found_by_the_round(world, monkey
     with monkeypatch.context() as broken:
         broken.setattr(gates, "decide", mistaken)
         receipt = fire(world, 1)
-    assert (receipt.accepted, receipt.jobs, receipt.waits) == (1, [], True)
+    assert (receipt.accepted, len(world.pool.waiting), receipt.waits) == (1, 0, True)
     assert not world.rows(runs), "what the mistake had begun is undone"
     assert [row.decision for row in world.rows(decisions)] == ["pending"]
     world.settle(2)
     assert len(world.hand.touches) == 1
+
+
+def test_what_is_undone_is_not_begun_though_it_was_made_ready(world):
+    taken = parse_notification(notification(alert(labels("web-1"), starts_at=world.now)))
+
+    def undone(connection):
+        receipt = Intake(connection, world.policy, world.now).take(taken)
+        world.dispatcher.decide_at_once(connection, world.policy, world.now, [receipt])
+        raise KeyError("any")
+
+    with pytest.raises(KeyError):
+        world.ledger.write(undone)
+    assert len(world.pool.waiting) == 1
+    fire(world, 2)
+    world.work()
+    assert [(touch.run, touch.host) for touch in world.hand.touches] == [(1, "web-2")], "it has the number of the other"
+    assert [run.state for run in world.rows(runs)] == ["ended"]
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -1,5 +1,6 @@
 """The ledger as a file: its versions, damage, its log, its rights, and those who write when it is closed."""
 
+import contextlib
 import sqlite3
 import stat
 import threading
@@ -188,3 +189,76 @@ def test_only_one_connection_can_write(file):
         connection.execute(insert(meta).values(key="b", value="x"))
     ledger.close()
     assert sqlite3.connect(file).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_promise_is_kept_when_it_is_durable(file):
+    ledger = opened(file)
+    seen, waiting = [], threading.Event()
+
+    def look(go):
+        waiting.set()
+        seen.append((go(), keys(ledger)))
+
+    def work(connection):
+        connection.execute(insert(meta).values(key="a", value=""))
+        threads.append(threading.Thread(target=look, args=(ledger.promise(),)))
+        threads[0].start()
+        assert waiting.wait(10)
+
+    threads = []
+    ledger.write(work)
+    threads[0].join(10)
+    ledger.close()
+    assert [(kept, "a" in found) for kept, found in seen] == [(True, True)]
+
+
+def test_a_promise_is_broken_with_what_is_undone(file):
+    ledger = opened(file)
+    promised = []
+
+    def batch(connection, items):
+        promised.append((tuple(items), ledger.promise()))
+        if "wrong" in items:
+            raise KeyError("any")
+        return items
+
+    def together(item):
+        with contextlib.suppress(KeyError):
+            ledger.write_together(batch, item)
+
+    go_on = threading.Event()
+    holder = threading.Thread(target=ledger.write, args=(lambda _connection: go_on.wait(10),))
+    others = [threading.Thread(target=together, args=(item,)) for item in ("right", "wrong")]
+    for thread in (holder, *others):
+        thread.start()
+    wait_until(lambda: len(ledger._waiting) == 2)
+    go_on.set()
+    for thread in (holder, *others):
+        thread.join(10)
+    ledger.close()
+    kept = {items: go() for items, go in promised}
+    assert kept.pop(("right",))
+    assert not any(kept.values())
+    assert len(kept) == 2, "first both together, then each alone"
+
+
+def test_a_promise_is_broken_on_a_full_disk(file):
+    ledger = opened(file)
+    promised = []
+
+    def fill(connection):
+        promised.append(ledger.promise())
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # SQLite keeps it at what there is
+        connection.execute(insert(meta).values(key="a", value="x" * 100_000))
+
+    with pytest.raises(LedgerError, match="full"):
+        ledger.write(fill)
+    ledger.close()
+    assert [go() for go in promised] == [False]
+
+
+def wait_until(true):
+    until = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.001)

@@ -136,7 +136,9 @@ def workshop(root: Path, home: Path) -> Workshop:
 
 
 def run_step(workshop: Workshop, remediation: Remediation, **keys: Any) -> StepEnd:
-    return replace(workshop, remediation=remediation).run_step(Step("overwrites", Overwrites, keys), lambda _pid: None)
+    doing = replace(workshop, remediation=remediation).start(Step("overwrites", Overwrites, keys), lambda _pid: None)
+    assert doing.begins()
+    return doing.end()
 
 
 def test_a_step_whose_backup_fails_is_not_run(root: Path, workshop: Workshop) -> None:
