@@ -4,6 +4,7 @@ An action knows its fields and a `StepContext`; it never sees Flask, the ledger 
 package, named like the kind; the class's fields are its YAML keys and its docstring is its page in the reference.
 """
 
+import math
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -17,6 +18,9 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from remedy.config.durations import Duration
+
+_MOMENT_SECONDS = 1.0
+"""So old may be what is known of an action's refusals."""
 
 
 class StepOutcome(StrEnum):
@@ -174,6 +178,8 @@ class StepContext:
     """What a step came to, counted, for an action that has `counts`."""
     ours: tuple[str, ...] = ()
     """What the paths of the bridge's own files begin with: its ledger and its backups, which no cleanup deletes."""
+    checked_at: float = -math.inf
+    """On `time.monotonic`'s clock: when its action's `refusals` were looked at last."""
 
     def is_ours(self, path: Path) -> bool:
         """Tell whether a path is of the bridge's own files."""
@@ -225,6 +231,16 @@ class Action(BaseModel, ABC):
     def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:  # noqa: ARG002
         """Yield (field, why) for whatever can be seen to be forbidden before it runs, so at load time too."""
         yield from ()
+
+    def refuse(self, context: StepContext) -> None:
+        """Stop where it is forbidden by now; what was looked at a moment ago is not looked at again.
+
+        Raises:
+            StepRefusedError: it is.
+        """
+        if time.monotonic() - context.checked_at > _MOMENT_SECONDS:
+            for field, why in self.refusals(context.allow):
+                raise StepRefusedError(f"{field}: {why}")
 
     def notifiers(self) -> tuple[str, ...]:
         """Name the notifiers that it tells something, so that they are looked for at load time."""

@@ -58,8 +58,7 @@ class Command(Surroundings, Action):
     def run(self, context: StepContext) -> str:
         """Run it and look at its exit code."""
         refuse_options_from_labels(self.argv[1:], context.labels)
-        for field, why in self.refusals(context.allow):
-            raise StepRefusedError(f"{field}: {why}")
+        self.refuse(context)
         code = run_program(
             self.argv, context, cwd=self.cwd or Path("/"), env=self.environment(context.output), user=self.user
         )

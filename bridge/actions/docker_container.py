@@ -101,8 +101,7 @@ class DockerContainer(Action):
 
     def run(self, context: StepContext) -> str:
         """Do it to every container that is meant, then look at each again."""
-        for field, why in self.refusals(context.allow):
-            raise StepRefusedError(f"{field}: {why}")
+        self.refuse(context)
         with _engine(context) as engine:
             names = self._names(engine)
             for name in names:

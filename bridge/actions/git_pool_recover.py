@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from bridge.actions.base import Action, Allow, StepContext, StepError, StepRefusedError
+from bridge.actions.base import Action, Allow, StepContext, StepError
 from bridge.actions.git_slot_recover import GitSlotRecover
 from bridge.actions.git_slot_release import GitSlotRelease
 from bridge.actions.host.fields import AbsolutePath
@@ -77,8 +77,7 @@ class GitPoolRecover(Action):
 
     def run(self, context: StepContext) -> str:
         """Look at every slot, and do what may be done."""
-        for field, why in self.refusals(context.allow):
-            raise StepRefusedError(f"{field}: {why}")
+        self.refuse(context)
         for result in _RESULTS:
             context.results[result] += 0
         for repo, slot in self._slots(context):

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from pydantic import Field
 
-from bridge.actions.base import Action, StepContext, StepError, StepRefusedError
+from bridge.actions.base import Action, StepContext, StepError
 from bridge.actions.host.fields import Text
 from bridge.actions.host.github import GithubAccess
 from remedy.config.durations import Duration, format_duration
@@ -46,8 +46,7 @@ class GithubFailedJobs(GithubAccess, Action):
 
     def run(self, context: StepContext) -> str:
         """Ask GitHub, and quote."""
-        for field, why in self.refusals(context.allow):
-            raise StepRefusedError(f"{field}: {why}")
+        self.refuse(context)
         quoted = 0
         runs = self._runs(context)
         for run in runs:

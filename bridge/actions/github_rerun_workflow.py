@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
 
-from bridge.actions.base import Action, StepContext, StepError, StepRefusedError
+from bridge.actions.base import Action, StepContext, StepError
 from bridge.actions.host.github import GithubAccess
 
 _CREATED = 201
@@ -36,8 +36,7 @@ class GithubRerunWorkflow(GithubAccess, Action):
 
     def run(self, context: StepContext) -> str:
         """Look at the run, and start it again."""
-        for field, why in self.refusals(context.allow):
-            raise StepRefusedError(f"{field}: {why}")
+        self.refuse(context)
         run = f"/runs/{self.run_id}"
         status, found = self.call("GET", run, context)
         if status != 200:  # noqa: PLR2004 - HTTP's

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from bridge.actions.base import Action, Allow, StepContext, StepError, StepRefusedError
+from bridge.actions.base import Action, Allow, StepContext, StepError
 from bridge.actions.host.fields import AbsolutePath, Text
 from bridge.actions.host.http import ask, secret_line, url_refusal
 
@@ -72,8 +72,7 @@ class HttpRequest(Action):
 
     def run(self, context: StepContext) -> str:
         """Send it."""
-        for field, why in self.refusals(context.allow):
-            raise StepRefusedError(f"{field}: {why}")
+        self.refuse(context)
         secrets = {name: secret_line(file) for name, file in self.header_files.items()}
         context.output.hide(*secrets.values())
         typed = {"Content-Type": "application/json"} if self.json_body is not None else {}

@@ -51,8 +51,7 @@ class KillProcessOnPort(Action):
 
     def run(self, context: StepContext) -> str:
         """End it, and see that the port is free."""
-        for field, why in self.refusals(context.allow):
-            raise StepRefusedError(f"{field}: {why}")
+        self.refuse(context)
         with ExitStack() as kept:
             found = self._held(kept)
             if not found:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from bridge.actions.base import Action, Allow, StepContext, StepRefusedError
+from bridge.actions.base import Action, Allow, StepContext
 from bridge.actions.host.exporter_matches import ExporterMatches
 from bridge.actions.host.fields import AbsolutePath, Text
 from bridge.actions.host.folders import Place, opened_file, place_refusal, places_of
@@ -65,8 +65,7 @@ class LogAnalysis(Action):
 
     def run(self, context: StepContext) -> str:
         """Read and group them."""
-        for field, why in self.refusals(context.allow):
-            raise StepRefusedError(f"{field}: {why}")
+        self.refuse(context)
         found: list[LogGroup] = []
         for title, grouped in self._grouped(context):
             context.pause(0)

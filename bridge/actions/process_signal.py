@@ -68,8 +68,7 @@ class ProcessSignal(Action):
 
     def run(self, context: StepContext) -> str:
         """Send it."""
-        for field, why in self.refusals(context.allow):
-            raise StepRefusedError(f"{field}: {why}")
+        self.refuse(context)
         with matching(self.processes) as found:
             self._check(found, context.allow)
             for process in found:

@@ -100,8 +100,7 @@ class ServiceRestart(Action):
 
     def run(self, context: StepContext) -> str:
         """Do it, and see that it worked."""
-        for field, why in self.refusals(context.allow):
-            raise StepRefusedError(f"{field}: {why}")
+        self.refuse(context)
         if self.process is not None:
             return self._process(self.process, context)
         if self.supervisor is not None:

@@ -86,8 +86,7 @@ class UnlockDatabase(Action):
 
     def run(self, context: StepContext) -> str:
         """Watch the lock, and end its holder."""
-        for field, why in self.refusals(context.allow):
-            raise StepRefusedError(f"{field}: {why}")
+        self.refuse(context)
         if self.database is not None and self.expect is not None:
             return self._sqlite(self.database, self.expect, context)
         if self.postgresql_file is not None and self.session is not None:

@@ -6,7 +6,7 @@ itself, and a fix begins only after twenty of them.
 
 import json
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,16 @@ def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
 def listed(values: Iterable[str | int]) -> str:
     """Return what to bind where `among` wants a list."""
     return json.dumps(list(values))
+
+
+def carry_out(connection: Connection, sql: str, values: Sequence[Any] = ()) -> Any:
+    """Let the driver carry something out, and return its cursor; what goes wrong is raised as SQLAlchemy raises it."""
+    dialect: Any = connection.dialect
+    driver: Any = connection.connection.driver_connection
+    try:
+        return driver.execute(sql, values)
+    except dialect.loaded_dbapi.Error as error:
+        raise DBAPIError.instance(sql, values, error, dialect.loaded_dbapi.Error, dialect=dialect) from error
 
 
 class Prepared:
@@ -74,20 +84,13 @@ class Prepared:
     def _execute(connection: Connection, made: "_Made", values: Mapping[str, Any]) -> Any:
         if not connection.in_transaction():
             connection.begin()
-        driver: Any = connection.connection.driver_connection
-        bound = made.bind(values)
-        try:
-            return driver.execute(made.sql, bound)
-        except made.dialect.loaded_dbapi.Error as error:
-            kind = made.dialect.loaded_dbapi.Error
-            raise DBAPIError.instance(made.sql, bound, error, kind, dialect=made.dialect) from error
+        return carry_out(connection, made.sql, made.bind(values))
 
 
 @dataclass(frozen=True)
 class _Made:
     """A statement in the words of one database."""
 
-    dialect: Any
     sql: str
     parameters: tuple[tuple[str, Processor], ...]
     """In the order in which the driver wants them."""
@@ -108,7 +111,7 @@ class _Made:
         results = tuple(_processor(column.type, dialect, "result_processor", None) for column in found)
         names = [str(column.key) for column in found]
         row: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc] # its fields are the statement's
-        return cls(dialect, str(compiled), tuple(order), fixed, row._make, results if any(results) else ())
+        return cls(str(compiled), tuple(order), fixed, row._make, results if any(results) else ())
 
     def bind(self, values: Mapping[str, Any]) -> list[Any]:
         """Put values in their places."""

@@ -11,6 +11,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import StaticPool
 
+from bridge.ledger.prepared import carry_out
+
 _SAFE_VERSION = (3, 51, 3)
 _FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")
 """How SQLite says that there is no room: on the disk, in the user's quota, for the index of its log."""
@@ -50,10 +52,9 @@ def engines(path: Path) -> tuple[Engine, Engine]:
         raise OSError(f"{path} cannot be made: {error.strerror}") from None
     writer = create_engine(f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False})
     event.listen(writer, "connect", _prepare_writer)
-    event.listen(writer, "begin", lambda connection: _begin(connection, "BEGIN IMMEDIATE"))
     reader = create_engine(f"sqlite:///file:{path}?mode=ro&uri=true", pool_size=8, max_overflow=24)
     event.listen(reader, "connect", _prepare)
-    event.listen(reader, "begin", lambda connection: _begin(connection, "BEGIN"))
+    event.listen(reader, "begin", lambda connection: carry_out(connection, "BEGIN"))
     return writer, reader
 
 
@@ -79,21 +80,35 @@ def checkpoint(writer: Engine) -> None:
 
 
 @contextlib.contextmanager
-def savepoint(connection: Connection) -> Iterator[None]:
-    """Undo what is written within, and nothing else, where that raises; where the disk is full SQLite undoes it all.
+def transaction(connection: Connection) -> Iterator[None]:
+    """Make durable, on the connection that writes, what is written within; undo it where something raises.
 
-    Not through SQLAlchemy: in transactions as small as ours that is noticed.
+    Not through SQLAlchemy, whose own transaction on this connection begins once and means nothing: in transactions as
+    small as ours its share is noticed.
     """
-    driver: Any = connection.connection.driver_connection
-    driver.execute("SAVEPOINT own")
+    carry_out(connection, "BEGIN IMMEDIATE")
+    try:
+        yield
+        carry_out(connection, "COMMIT")
+    except BaseException:
+        driver: Any = connection.connection.driver_connection
+        if driver.in_transaction:  # SQLite may have undone it already
+            carry_out(connection, "ROLLBACK")
+        raise
+
+
+@contextlib.contextmanager
+def savepoint(connection: Connection) -> Iterator[None]:
+    """Undo what is written within, and nothing else, where that raises; where the disk is full SQLite undoes it all."""
+    carry_out(connection, "SAVEPOINT own")
     try:
         yield
     except Exception as error:
         if not is_full(error):
-            driver.execute("ROLLBACK TO SAVEPOINT own")
-            driver.execute("RELEASE SAVEPOINT own")
+            carry_out(connection, "ROLLBACK TO SAVEPOINT own")
+            carry_out(connection, "RELEASE SAVEPOINT own")
         raise
-    driver.execute("RELEASE SAVEPOINT own")
+    carry_out(connection, "RELEASE SAVEPOINT own")
 
 
 def warning(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str | None:
@@ -120,8 +135,4 @@ def _prepare_writer(connection: Any, record: object) -> None:
 
 
 def _prepare(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # SQLAlchemy begins, not the driver
-
-
-def _begin(connection: Connection, how: str) -> None:
-    connection.exec_driver_sql(how)
+    connection.isolation_level = None  # it is said when a transaction begins, not guessed by the driver

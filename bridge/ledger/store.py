@@ -139,7 +139,7 @@ class Ledger:
         damage = sqlite.damage(self._writer)
         if damage is not None:
             raise LedgerError(f"it is damaged ({damage}): put a backup in its place, or move it aside")
-        with self._writer.begin() as connection:
+        with self._writer.connect() as connection, sqlite.transaction(connection):
             migrate(connection, migrations)
 
     def _put(self, work: _Waiting) -> None:
@@ -174,7 +174,7 @@ class Ledger:
     def _transact(self, connection: Connection, group: list[_Waiting]) -> list[_Done]:
         kept = False
         try:
-            with connection.begin():
+            with sqlite.transaction(connection):
                 done = [each for alike in _kinds(group) for each in self._attempt(connection, alike)]
             kept = True
         finally:

@@ -61,11 +61,12 @@ class Workshop:
 
         `started` is told of each program that it starts.
         """
+        checked_at = time.monotonic()
         work, timeout = self._ready(step)
         begins: Reply[StepContext | None] = Reply()
 
         def do() -> StepEnd | None:
-            context = replace(self._context(timeout), started=started) if go() else None
+            context = replace(self._context(timeout), started=started, checked_at=checked_at) if go() else None
             begins.give(context)
             return None if context is None else work(context)
 
