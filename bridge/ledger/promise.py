@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 Go = Callable[[], bool]
 """Waits until what led to something is durable; false: it was undone, and nothing may be done for it."""
+Follower = Callable[[Go], None]
+"""Makes ready what follows from a transaction, and lets it begin when it may."""
 
 
 def durable_already() -> bool:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bridge.ledger import spare, sqlite
 from bridge.ledger.gathering import Gathering
 from bridge.ledger.migrations import MIGRATIONS, Migration, NewerLedgerError, migrate, touch
-from bridge.ledger.promise import Go, Promise
+from bridge.ledger.promise import Follower, Promise
 from bridge.ledger.reply import Reply
 from bridge.ledger.reserve import Reserve
 
@@ -71,8 +71,8 @@ class Ledger:
         self.trouble: str | None = None
         """Why something could not be written; None once there is room again, and writing works."""
         self._waiting: Gathering[_Waiting] = Gathering(_GROUP)
-        self._promises: list[Promise] = []
-        """What was promised in the transaction that is under way."""
+        self._followers: list[Follower] = []
+        """Of the transaction that is under way."""
         try:
             self._with_room(lambda: self._open(migrations))
         except (SQLAlchemyError, NewerLedgerError, LedgerError) as error:
@@ -113,14 +113,12 @@ class Ledger:
         self._put(_Share(batch, item, done))
         return done.wait()
 
-    def promise(self) -> Go:
-        """Promise that what is being written will be durable; only for who writes, while they do.
+    def follow(self, follower: Follower) -> None:
+        """Let something be made ready while what is being written becomes durable; only for who writes, while they do.
 
-        So what follows from it can be made ready meanwhile, by another thread.
+        It is called when everything is written, unless that was undone, and must not block: another thread may.
         """
-        promise = Promise()
-        self._promises.append(promise)
-        return promise.wait
+        self._followers.append(follower)
 
     def mend(self) -> None:
         """Look whether there is room again: for what could not be written, and for the reserve."""
@@ -172,35 +170,32 @@ class Ledger:
                 work.done.fail(problem)
 
     def _transact(self, connection: Connection, group: list[_Waiting]) -> list[_Done]:
-        kept = False
+        promise, kept = Promise(), False
         try:
             with sqlite.transaction(connection):
                 done = [each for alike in _kinds(group) for each in self._attempt(connection, alike)]
+                for follower in self._followers:
+                    follower(promise.wait)
             kept = True
         finally:
-            self._decide(0, kept=kept)
+            self._followers.clear()
+            promise.decide(kept=kept)
         return done
 
     def _attempt(self, connection: Connection, alike: list[_Waiting]) -> list[_Done]:
         """Do what is of one kind; where that fails for several, do each alone: only the one at fault suffers."""
-        before = len(self._promises)
+        before = len(self._followers)
         try:
             with sqlite.savepoint(connection):
                 results = _do(connection, alike)
         except Exception as error:  # it belongs to whoever asked for this work
             if sqlite.is_full(error):
                 raise  # it is nobody's fault, and SQLite has undone the whole group
-            self._decide(before, kept=False)
+            del self._followers[before:]
             if len(alike) > 1:
                 return [result for work in alike for result in self._attempt(connection, [work])]
             return [(alike[0], None, error)]
         return [(work, result, None) for work, result in zip(alike, results, strict=True)]
-
-    def _decide(self, first: int, *, kept: bool) -> None:
-        """Keep or break what was promised, from the first of these on."""
-        promises, self._promises[first:] = self._promises[first:], []
-        for promise in promises:
-            promise.decide(kept=kept)
 
     def _with_room(self, work: Callable[[], Result]) -> Result:
         """Do something; where the disk is full, again with a part of the reserve, until nothing is left of it."""

@@ -102,7 +102,7 @@ class Dispatcher:
         if self.pause_file.read() is None and not self._runner.closing.is_set():
             jobs = at_once.decide(connection, policy, now, self._runner.token, receipts)
             if jobs:
-                self._begin(jobs, self._ledger.promise())
+                self._ledger.follow(partial(self._begin, jobs))
 
     def round(self) -> float:
         """Look at everything that is due, and return when the next is."""

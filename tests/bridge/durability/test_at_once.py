@@ -3,11 +3,13 @@
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
+from sqlalchemy import insert
 
 from bridge.decision import gates
 from bridge.decision.intake import Intake
 from bridge.decision.payload import fingerprint, parse_notification
-from bridge.ledger.schema import decisions, runs, steps
+from bridge.ledger.schema import attempts, decisions, runs, steps
+from bridge.ledger.store import LedgerError
 from tests.bridge.durability.bridge_world import Killed, opened
 from tests.bridge.durability.test_any_history import LABELS, AnyHistory, at_most
 from tests.bridge.durability.test_scenes import configuration, labels
@@ -99,17 +101,21 @@ def test_a_mistake_loses_no_notification_and_is_found_by_the_round(world, monkey
     assert len(world.hand.touches) == 1
 
 
-def test_what_is_undone_is_not_begun_though_it_was_made_ready(world):
+@pytest.mark.parametrize("made_ready", [False, True])
+def test_what_is_undone_is_not_begun_though_it_was_made_ready(world, made_ready):
     taken = parse_notification(notification(alert(labels("web-1"), starts_at=world.now)))
 
     def undone(connection):
         receipt = Intake(connection, world.policy, world.now).take(taken)
         world.dispatcher.decide_at_once(connection, world.policy, world.now, [receipt])
-        raise KeyError("any")
+        if not made_ready:
+            raise KeyError("any")
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+        connection.execute(insert(attempts).values(run_id=99, number=1, started_at=0.0))  # so that the commit fails
 
-    with pytest.raises(KeyError):
+    with pytest.raises(LedgerError if made_ready else KeyError):
         world.ledger.write(undone)
-    assert len(world.pool.waiting) == 1
+    assert len(world.pool.waiting) == made_ready
     fire(world, 2)
     world.work()
     assert [(touch.run, touch.host) for touch in world.hand.touches] == [(1, "web-2")], "it has the number of the other"

@@ -9,7 +9,7 @@ import time
 import pytest
 from sqlalchemy import insert, select, text
 
-from bridge.ledger.schema import meta
+from bridge.ledger.schema import meta, steps
 from bridge.ledger.store import Ledger, LedgerError
 
 
@@ -191,33 +191,37 @@ def test_only_one_connection_can_write(file):
     assert sqlite3.connect(file).execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_a_promise_is_kept_when_it_is_durable(file):
+def test_what_follows_is_made_ready_before_it_is_durable_and_goes_then(file):
     ledger = opened(file)
-    seen, waiting = [], threading.Event()
+    seen, followers = [], []
 
     def look(go):
-        waiting.set()
-        seen.append((go(), keys(ledger)))
+        seen.append("a" in keys(ledger))
+        seen.append((go(), "a" in keys(ledger)))
+
+    def follow(go):
+        followers.append(threading.Thread(target=look, args=(go,)))
+        followers[0].start()
+        wait_until(lambda: seen)
 
     def work(connection):
+        ledger.follow(follow)
         connection.execute(insert(meta).values(key="a", value=""))
-        threads.append(threading.Thread(target=look, args=(ledger.promise(),)))
-        threads[0].start()
-        assert waiting.wait(10)
+        assert not followers, "not before everything is written"
 
-    threads = []
     ledger.write(work)
-    threads[0].join(10)
+    followers[0].join(10)
     ledger.close()
-    assert [(kept, "a" in found) for kept, found in seen] == [(True, True)]
+    assert seen == [False, (True, True)]
 
 
-def test_a_promise_is_broken_with_what_is_undone(file):
+def test_nothing_follows_from_what_is_undone(file):
     ledger = opened(file)
-    promised = []
+    tried, followed = [], []
 
-    def batch(connection, items):
-        promised.append((tuple(items), ledger.promise()))
+    def batch(_connection, items):
+        tried.append(tuple(items))
+        ledger.follow(lambda go: followed.append((tuple(items), go)))
         if "wrong" in items:
             raise KeyError("any")
         return items
@@ -236,25 +240,25 @@ def test_a_promise_is_broken_with_what_is_undone(file):
     for thread in (holder, *others):
         thread.join(10)
     ledger.close()
-    kept = {items: go() for items, go in promised}
-    assert kept.pop(("right",))
-    assert not any(kept.values())
-    assert len(kept) == 2, "first both together, then each alone"
+    assert len(tried) == 3, "first both together, then each alone"
+    assert [(items, go()) for items, go in followed] == [(("right",), True)]
 
 
-def test_a_promise_is_broken_on_a_full_disk(file):
+def test_what_follows_does_not_go_where_the_commit_fails(file):
     ledger = opened(file)
-    promised = []
+    followed = []
 
-    def fill(connection):
-        promised.append(ledger.promise())
-        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # SQLite keeps it at what there is
-        connection.execute(insert(meta).values(key="a", value="x" * 100_000))
+    def of_no_run(connection):
+        ledger.follow(followed.append)
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+        step = {"run_id": 1, "attempt": 1, "position": 0, "action": "", "token": "", "started_at": 0.0}
+        connection.execute(insert(steps).values(step))  # of no run, so that the commit fails
 
-    with pytest.raises(LedgerError, match="full"):
-        ledger.write(fill)
+    with pytest.raises(LedgerError, match="FOREIGN KEY"):
+        ledger.write(of_no_run)
+    put(ledger, "a")
     ledger.close()
-    assert [go() for go in promised] == [False]
+    assert [go() for go in followed] == [False]
 
 
 def wait_until(true):
