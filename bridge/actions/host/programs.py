@@ -1,5 +1,6 @@
 """Which programs may run: named in `allow.commands`, out of others' reach, and none that runs what it is told."""
 
+# ruff: noqa: PTH113, PTH116, PTH119, PTH120
 import grp
 import os
 import pwd
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from bridge.actions.base import Allow
 
-_REFUSED = """
+_NAMES = """
 sh ash bash dash fish csh tcsh ksh mksh lksh pdksh rbash rksh zsh yash nu pwsh busybox toybox
 python ipython pypy perl ruby jruby irb node nodejs deno bun php lua luajit tclsh wish expect guile racket java jshell
 groovy scala erl iex elixir Rscript R octave julia ghci ocaml swipl awk mawk gawk nawk original-awk
@@ -21,6 +22,7 @@ crontab ssh rsh docker podman kubectl lxc start-stop-daemon run-parts strace ltr
 entr
 """
 """Shells, interpreters, programs with a language of their own, launchers; without their versions."""
+_REFUSED = frozenset(_NAMES.split())
 _LOADER = re.compile(r"ld-.*\.so.*")
 _VERSION = re.compile(r"[-.\d]+$")
 
@@ -35,35 +37,40 @@ def program_refusal(program: Path, allow: Allow) -> str | None:
 def unsafe_program(program: Path) -> str | None:
     """Say what makes a program unfit to be allowed at all: what it is, or who can change it."""
     try:
-        real = program.resolve(strict=True)
-    except (OSError, RuntimeError):
+        real = os.path.realpath(program, strict=True)
+    except OSError:
         return f"'{program}' does not exist or cannot be reached"
-    for name in (program.name, real.name):
+    for name in dict.fromkeys((program.name, os.path.basename(real))):
         if runs_what_it_is_told(name):
             return (
                 f"'{program}' is a shell, an interpreter or a launcher ('{name}'): allow a script of your own instead"
             )
-    if not (real.is_file() and os.access(real, os.X_OK)):
+    if not (os.path.isfile(real) and os.access(real, os.X_OK)):
         return f"'{program}' is not an executable file"
-    return next(_writable_by_others(program, real), None)
+    return next(_writable_by_others(os.fspath(program), real), None)
 
 
 def runs_what_it_is_told(name: str) -> bool:
     """Tell shells, interpreters and launchers (`env`, `sudo`, `xargs` …) by the name of the file, in any version."""
-    refused = frozenset(_REFUSED.split())
-    return not {name, _VERSION.sub("", name)}.isdisjoint(refused) or bool(_LOADER.fullmatch(name))
+    return not {name, _VERSION.sub("", name)}.isdisjoint(_REFUSED) or bool(_LOADER.fullmatch(name))
 
 
-def _writable_by_others(program: Path, real: Path) -> Iterator[str]:
-    for path in dict.fromkeys([real, *real.parents, *program.parents]):
+def _writable_by_others(program: str, real: str) -> Iterator[str]:
+    for path in dict.fromkeys([real, *_folders_above(real), *_folders_above(program)]):
         why = others_may_write(path)
         if why:
             yield f"'{program}' could be replaced: {why}"
 
 
-def others_may_write(path: Path) -> str | None:
+def _folders_above(path: str) -> Iterator[str]:
+    while (above := os.path.dirname(path)) != path:
+        yield above
+        path = above
+
+
+def others_may_write(path: str | Path) -> str | None:
     """Say who beside root and us may write to a path (or, in a folder, replace what is in it); None for nobody."""
-    info = path.stat()
+    info = os.stat(path)
     if info.st_uid not in (0, os.geteuid()):
         return f"'{path}' belongs to uid {info.st_uid}"
     if stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX:
