@@ -1,7 +1,7 @@
 """Statements that are made once, and carried out by the database's driver.
 
-They are written with SQLAlchemy, for whichever database; but for each execution it takes ten times as long as SQLite
-itself, and a fix begins only after twenty of them.
+They are written with SQLAlchemy, for whichever database; but for each execution it takes longer than SQLite itself, and a
+fix begins only after twenty of them.
 """
 
 import json
@@ -20,7 +20,10 @@ Processor = Callable[[Any], Any] | None
 
 
 def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    """Tell whether a column is among the values of a list of any length, which `listed` binds to `name`."""
+    """Tell whether a column is among the values of a list of any length, which `listed` binds to `name`.
+
+    By SQLite's `json_each`; values hold no NUL, at which that would end.
+    """
     values = func.json_each(bindparam(name, type_=Text)).table_valued("value")
     return column.in_(select(values.c.value))
 
