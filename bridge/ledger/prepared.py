@@ -1,7 +1,7 @@
 """Statements that are made once, and carried out by the database's driver.
 
-They are written with SQLAlchemy, for whichever database; but for each execution it takes longer than SQLite itself, and a
-fix begins only after twenty of them.
+They are written with SQLAlchemy, for whichever database; but for each execution it takes longer than SQLite itself, and
+a fix begins only after twenty of them.
 """
 
 import json
