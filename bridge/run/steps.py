@@ -66,7 +66,11 @@ class Workshop:
         begins: Reply[StepContext | None] = Reply()
 
         def do() -> StepEnd | None:
-            context = replace(self._context(timeout), started=started, checked_at=checked_at) if go() else None
+            try:
+                context = replace(self._context(timeout), started=started, checked_at=checked_at) if go() else None
+            except BaseException as error:
+                begins.fail(error)
+                raise
             begins.give(context)
             return None if context is None else work(context)
 
