@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import psutil
 import pytest
+import structlog
 from hypothesis import settings
 
 settings.register_profile("tests", deadline=None)  # a busy machine is no defect
@@ -29,6 +30,13 @@ def _nothing_is_left_running(tmp_path_factory):
             spelled[process.pid] = " ".join(process.cmdline())
             process.kill()
     assert not spelled, f"still running after the tests: {spelled}"
+
+
+@pytest.fixture(autouse=True)
+def _logs_are_as_before():
+    """Undo what a command that was called in this process has configured: another test looks for what it would hide."""
+    yield
+    structlog.reset_defaults()
 
 
 def _ours(mark: str, folder: str) -> list[psutil.Process]:

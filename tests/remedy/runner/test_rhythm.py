@@ -24,10 +24,7 @@ QUIET = {"quiet_for": 1, "cooldown_period": 300}
 
 @pytest.fixture(autouse=True)
 def logs_as_before():
-    import structlog
-
     yield
-    structlog.reset_defaults()
     logging.disable(logging.NOTSET)
 
 
