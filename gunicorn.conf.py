@@ -6,7 +6,7 @@ The ledger, its one writer and the metrics live in one process: do not raise `wo
 bind = ["127.0.0.1:9095"]
 workers = 1
 worker_class = "remedy.web.patience.PatientWorker"
-threads = 16
+threads = 64
 timeout = 60
 graceful_timeout = 30
 keepalive = 75

@@ -27,6 +27,8 @@ from remedy.web.webconfig import ClientAuth, WebConfig, read_web_config
 
 _TO_END_SECONDS = 10
 """So long may it take to end what is left after the grace of the steps, before gunicorn kills it."""
+_THREADS = 64
+"""That answer; none is there before it is needed, and so many senders may be slow at once before others wait."""
 _LONGEST_SOCKET = 107
 """Bytes that the path of a local socket may have (unix(7), less the ending zero)."""
 
@@ -116,6 +118,7 @@ def listen_of(policy: Policy, *, insecure: bool = False) -> Listen:
     refuse_open((web.listen,), authenticates=authenticates, remedy="set web.bearer_token_file or web.config_file")
     return Listen(
         bind=(web.listen, f"unix:{socket_of(policy)}"),
+        threads=_THREADS,
         grace_seconds=math.ceil(policy.settings.shutdown_grace.total_seconds()) + _TO_END_SECONDS,
         tls=config.tls_server_config,
     )

@@ -26,7 +26,7 @@ from remedy.web.peer import Peer, Reach, beyond_loopback
 _REMEMBERED = 100
 """Passwords that were right and are not put through bcrypt again; the number is exporter-toolkit's."""
 _IN_LINE = 4
-"""Passwords that are checked or wait for it, at most: a few of a server's 16 threads."""
+"""Passwords that are checked or wait for it, at most: a few of a server's threads."""
 
 
 class Proof(StrEnum):

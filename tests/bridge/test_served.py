@@ -5,12 +5,14 @@
 import http.client
 import json
 import os
+import select
 import signal
 import socket
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +146,17 @@ def test_a_body_that_breaks_off_is_not_taken_for_the_whole(running: Process) -> 
         f"the body broke off after {len(good)} of {len(good) + 5} bytes",
     )
     connection.close()
+
+
+def test_forty_half_requests_keep_nobody_waiting(running: Process) -> None:
+    """They hold their threads for five seconds; whoever comes is answered before the first of them is cut off."""
+    with ExitStack() as slow:
+        halves = [slow.enter_context(socket.create_connection(("127.0.0.1", running.port))) for _ in range(40)]
+        for half in halves:
+            half.sendall(b"POST /webhook HTTP/1.1\r\nHost: localhost\r\nContent-Le")
+        body = json.dumps({"version": "4", "alerts": []})
+        assert running.ask("POST", "/webhook", body, **HEADERS)[0] == 200
+        assert not select.select(halves, [], [], 0)[0], "none of them has been cut off yet"
 
 
 def test_sighup_reads_the_configuration_anew(running: Process) -> None:
