@@ -13,12 +13,7 @@ _COMPARED = 64 * 1024
 
 def is_copy(path: Path, fd: int, tails: Iterable[Tail]) -> bool:
     """Does a file look like a copy (perhaps one still being made) of one that we follow?"""
-    return any(
-        tail.fd != fd
-        and is_relative(path, tail.path)
-        and (_is_part(fd, tail.fd) if tail.position.holds(tail.fd) else _held(tail, fd))
-        for tail in tails
-    )
+    return any(tail.fd != fd and is_relative(path, tail.path) and _is_of(tail, fd) for tail in tails)
 
 
 def copies_of(path: Path, position: Position, known: Mapping[FileId, Known]) -> list[tuple[FileId, Path]]:
@@ -43,6 +38,13 @@ def copies_of(path: Path, position: Position, known: Mapping[FileId, Known]) -> 
         finally:
             os.close(fd)
     return [(key, beside) for _, _, key, beside in sorted(found, reverse=True)]
+
+
+def _is_of(tail: Tail, fd: int) -> bool:
+    """Does a file look like a copy of what is, or was until a moment ago, in another one?"""
+    part = _is_part(fd, tail.fd)
+    # Asked after comparing: if it still holds what was read, it was not emptied while we compared.
+    return part if tail.position.holds(tail.fd) else _held(tail, fd)
 
 
 def _held(tail: Tail, fd: int) -> bool:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from exporters.logs.copies import is_copy
+from exporters.logs.files import moved_to
 from exporters.logs.position import FileId, Known, Position, file_id, set_aside
 from exporters.logs.store import Change
 from exporters.logs.tail import Tail
@@ -18,6 +20,8 @@ class Files:
         """How far each was read that we have ever seen, and that is not gone."""
         self.tails: dict[FileId, Tail] = {}
         """Those that are held open."""
+        self.empty: dict[FileId, Path] = {}
+        """Older generations that were found empty, and where: each may be a copy that has just begun."""
 
     def close(self) -> None:
         """Let go of every file."""
@@ -46,6 +50,20 @@ class Files:
         with suppress(OSError), path.open("rb") as file:
             if file_id(os.fstat(file.fileno())) == key and key not in self.tails:
                 self.remember(key, Known(path, set_aside(file.fileno(), offset)), change)
+
+    def is_to_be_read(self, tail: Tail, change: Change) -> bool:
+        """Tell whether a file is to be read: one that was found empty is once it no longer is, if it is no copy."""
+        if tail.id not in self.empty:
+            return True
+        if not os.fstat(tail.fd).st_size:
+            tail.more, tail.settled = False, True
+            return False
+        found = self.empty.pop(tail.id)
+        if not is_copy(found, tail.fd, self.tails.values()):
+            return True
+        self.drop(tail)
+        self.set_aside(tail.id, moved_to(found, tail.id) or found, 0, change)
+        return False
 
     def drop(self, tail: Tail) -> None:
         """Let go of a file, and go on knowing it."""

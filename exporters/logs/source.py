@@ -212,7 +212,9 @@ class Source:
             tail = self._files.open(key, beside, Position(), change)
             if tail is None:
                 continue
-            if is_copy(beside, tail.fd, self._files.tails.values()):
+            if not os.fstat(tail.fd).st_size:
+                self._files.empty[key] = beside
+            elif is_copy(beside, tail.fd, self._files.tails.values()):
                 self._files.drop(tail)
                 self._files.set_aside(key, beside, 0, change)
                 continue
@@ -254,7 +256,7 @@ class Source:
                 change.totals["errors"] += 1
 
     def _read(self, tail: Tail, now: float, change: Change, samples: dict[str, list[bytes]], *, flush: bool) -> None:
-        if tail.is_ours:
+        if tail.is_ours or not self._files.is_to_be_read(tail, change):
             return
         changed = tail.changed(now)
         settle = not tail.settled and (flush or now - tail.changed_at >= QUIET_SECONDS)

@@ -95,6 +95,32 @@ def copytruncate_refilled_to_the_same_size(w: World) -> None:
     w.look()
 
 
+def copytruncate_seen_at_its_first_moment(w: World) -> None:
+    w.write(5)
+    w.look()
+    w.file("app.log.1").touch()
+    w.kill()
+    w.look()
+    shutil.copyfile(w.file(), w.file("app.log.1"))
+    w.look()
+    os.truncate(w.file(), 0)
+    w.write(2)
+    w.look()
+
+
+def empty_generation_that_a_writer_still_has(w: World) -> None:
+    w.write(2)
+    w.look()
+    with w.file("app.log.1").open("ab") as old:
+        w.kill()
+        w.look()
+        w.write(3, to=old)
+        w.look()
+        w.write(2, to=old)
+        w.write(1)
+        w.look()
+
+
 def copytruncate_with_lines_not_yet_read(w: World) -> None:
     w.write(3)
     w.look()
@@ -245,6 +271,8 @@ STORIES: list[Story] = [
     copytruncate_refilled_smaller,
     copytruncate_refilled_larger,
     copytruncate_refilled_to_the_same_size,
+    copytruncate_seen_at_its_first_moment,
+    empty_generation_that_a_writer_still_has,
     copytruncate_with_lines_not_yet_read,
     copytruncate_twice,
     copytruncate_of_what_was_never_read,
