@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Select, func, or_, select
 from bridge.escalation.stories import moment
 from bridge.ledger.decisions import PENDING
 from bridge.ledger.episodes import BY_HAND
+from bridge.ledger.prepared import among, listed
 from bridge.ledger.schema import UNCLOSED, UNENDED, AnyRow, attempts, decisions, episodes, escalations, runs, steps
 from bridge.ledger.schema import breakers as breakers_
 from bridge.ledger.schema import pauses as pauses_
@@ -105,9 +106,8 @@ def current_verdicts(connection: Connection, episode_ids: Sequence[int]) -> dict
     found: dict[int, list[dict[str, Any]]] = {}
     columns = (decisions, runs.c.state, runs.c.outcome, runs.c.reason.label("run_reason"))
     query = select(*columns).outerjoin(runs, runs.c.id == decisions.c.run_id).where(decisions.c.current)
-    chunks = [episode_ids[start : start + MOST] for start in range(0, len(episode_ids), MOST)]
-    some = (query.where(decisions.c.episode_id.in_(chunk)).order_by(decisions.c.id) for chunk in chunks)
-    for row in (row for each in some for row in connection.execute(each)):
+    these = query.where(among(decisions.c.episode_id, "ids")).order_by(decisions.c.id)
+    for row in connection.execute(these, {"ids": listed(episode_ids)}):
         run = None if row.run_id is None else {"state": row.state, "outcome": row.outcome, "reason": row.run_reason}
         found.setdefault(row.episode_id, []).append(
             {

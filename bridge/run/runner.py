@@ -64,7 +64,7 @@ class Runner:
         self.stop = threading.Event()
         """Steps under way give up."""
 
-    def dry_run(self, run: Run, remediation: Remediation, allow: Allow, go: Go = durable_already) -> None:
+    def dry_run(self, run: Run, remediation: Remediation, allow: Allow, go: Go) -> None:
         """Write down what the steps would do, and end."""
         if not go():
             return
@@ -79,7 +79,7 @@ class Runner:
         if self._ledger.write(done):
             self._ended(run, over)
 
-    def attempt(self, run: Run, remediation: Remediation, allow: Allow, go: Go = durable_already) -> None:
+    def attempt(self, run: Run, remediation: Remediation, allow: Allow, go: Go) -> None:
         """Make an attempt that is journalled together with its first step, unless the bridge is ending."""
         if not self.closing.is_set():
             first = self._begin(run, remediation, 0)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from bridge.actions.base import Action, Allow, StepContext, StepError
-from bridge.ledger.promise import Go, durable_already
+from bridge.ledger.promise import Go
 from bridge.ledger.runs import Run
 from bridge.policy.remediation import Policy, Remediation, Step
 from bridge.run.runner import Runner
@@ -42,7 +42,7 @@ class FatedRunner(Runner):
 
     fate: Fate
 
-    def attempt(self, run: Run, remediation: Remediation, allow: Allow, go: Go = durable_already) -> None:
+    def attempt(self, run: Run, remediation: Remediation, allow: Allow, go: Go) -> None:
         """Make an attempt as the test says."""
         self.fate.begin(remediation.name, run.attempts)
         super().attempt(run, remediation, allow, go)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -89,13 +90,24 @@ def test_what_others_could_replace_is_refused(mode: int, folder_mode: int, why: 
     assert why in str(unsafe_program(program))
 
 
-def test_it_is_looked_at_again_before_it_runs(make_context: MakeContext, make_script: MakeScript) -> None:
+@pytest.mark.parametrize("ago", [None, 2.0], ids=["never", "longer ago than a moment"])
+def test_it_is_looked_at_again_before_it_runs(
+    ago: float | None, make_context: MakeContext, make_script: MakeScript
+) -> None:
     script = make_script("tool", ECHO)
     action, allow = Command(argv=(str(script),)), Allow(commands=(script,))
     assert not list(action.refusals(allow))
     script.chmod(0o777)
+    context = make_context(allow)
+    checked = context if ago is None else replace(context, checked_at=time.monotonic() - ago)
     with pytest.raises(StepRefusedError, match="everyone may write"):
-        action.run(make_context(allow))
+        action.run(checked)
+
+
+def test_what_was_looked_at_a_moment_ago_is_not_looked_at_twice(make_context: MakeContext) -> None:
+    action, context = Command(argv=("/usr/bin/true",)), make_context()
+    assert list(action.refusals(context.allow)), "so that a second look would be seen"
+    action.refuse(replace(context, checked_at=time.monotonic()))
 
 
 def test_what_is_not_named_does_not_run(make_context: MakeContext) -> None:
