@@ -246,6 +246,11 @@ class Action(BaseModel, ABC):
         """Name the notifiers that it tells something, so that they are looked for at load time."""
         return ()
 
+    @property
+    def starts_program(self) -> bool:
+        """Whether the first that it does is to start a program: it has begun once that runs."""
+        return False
+
     def wants_backup(self, usual: bool) -> bool:
         """Tell whether what it changes is to be copied first."""
         return usual and self.backup is None

@@ -45,6 +45,11 @@ class Command(Surroundings, Action):
         yield from self.surroundings_refusals()
         yield from (("changes", why) for path in self.changes if (why := place_refusal(path, allow)))
 
+    @property
+    def starts_program(self) -> bool:
+        """It does that first, where nothing has to be copied before."""
+        return not self.changes
+
     def touched(self, context: StepContext) -> Iterator[Touched]:
         """Yield what `changes` names."""
         del context

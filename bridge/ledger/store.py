@@ -26,6 +26,12 @@ Item = TypeVar("Item")
 Batch = Callable[[Connection, list[Item]], list[Result]]
 _GROUP = 256
 """Transactions that share one commit at most."""
+_CHECKPOINTED = 64
+"""Commits after which the log is moved into the ledger, as soon as nobody waits: SQLite itself would do that within
+some commit, which then takes three times as long."""
+_AHEAD_SECONDS = 0.003
+"""So long may what follows from a commit take to begin before those are told who waited for it: a fix goes first, and
+answers would take the processor, and the interpreter, from it at that very moment."""
 
 
 class LedgerError(Exception):
@@ -149,9 +155,14 @@ class Ledger:
         self._writer.dispose()
 
     def _write_all(self) -> None:
+        commits = 0
         with self._writer.connect() as connection:
             while group := self._waiting.take():
                 self._commit(connection, group)
+                commits += 1
+                if commits >= _CHECKPOINTED and not self._waiting:
+                    sqlite.checkpoint(self._writer)
+                    commits = 0
 
     def _commit(self, connection: Connection, group: list[_Waiting]) -> None:
         try:
@@ -170,16 +181,21 @@ class Ledger:
                 work.done.fail(problem)
 
     def _transact(self, connection: Connection, group: list[_Waiting]) -> list[_Done]:
-        promise, kept = Promise(), False
+        promises, kept = list[Promise](), False
         try:
             with sqlite.transaction(connection):
                 done = [each for alike in _kinds(group) for each in self._attempt(connection, alike)]
                 for follower in self._followers:
-                    follower(promise.wait)
+                    promises.append(Promise())
+                    follower(promises[-1])
             kept = True
         finally:
             self._followers.clear()
-            promise.decide(kept=kept)
+            for promise in promises:
+                promise.decide(kept=kept)
+        for promise in promises:
+            if not self._waiting:
+                promise.let_begin(_AHEAD_SECONDS)
         return done
 
     def _attempt(self, connection: Connection, alike: list[_Waiting]) -> list[_Done]:

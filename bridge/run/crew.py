@@ -9,7 +9,7 @@ import structlog
 
 from bridge.actions.base import Allow
 from bridge.ledger import runs
-from bridge.ledger.promise import Go, durable_already
+from bridge.ledger.promise import DURABLE, Go
 from bridge.ledger.runs import Run
 from bridge.ledger.store import Ledger, LedgerError
 from bridge.policy.remediation import Policy, Remediation
@@ -45,12 +45,12 @@ class Crew:
         self._stranded: queue.SimpleQueue[tuple[int, BaseException, Go]] = queue.SimpleQueue()
 
     def begin(self, run: Run, remediation: Remediation, work: Work, go: Go) -> None:
-        """Let a thread do what was decided for a run, which is durable once `go` says so."""
+        """Let a thread do what was decided for a run, which is durable when `go` lets it begin."""
         if run.attempts <= 1:
             self._kept.pop(run.id, None)  # of another run that had this number, and was undone
         self.submit(run, remediation, work, go)
 
-    def submit(self, run: Run, remediation: Remediation, work: Work, go: Go = durable_already) -> None:
+    def submit(self, run: Run, remediation: Remediation, work: Work, go: Go = DURABLE) -> None:
         """Let a thread do something for a run, with the policy that the run started with."""
         kept = self._kept.setdefault(run.id, (remediation, self._policy().settings.allow))
 
@@ -71,7 +71,7 @@ class Crew:
         """
         while not self._stranded.empty():
             run_id, error, go = self._stranded.get()
-            if not go():
+            if not go.wait():
                 continue
             try:
                 self._take_up(run_id, error)

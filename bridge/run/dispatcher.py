@@ -26,7 +26,7 @@ from bridge.decision.round import TWICE_SECONDS, Round
 from bridge.decision.sweep import SWEEP_SECONDS, Sweep
 from bridge.housekeeping import Housekeeping
 from bridge.ledger import decisions
-from bridge.ledger.promise import Go, durable_already
+from bridge.ledger.promise import DURABLE, Go
 from bridge.ledger.store import Ledger, LedgerError
 from bridge.ledger.upcoming import Upcoming
 from bridge.metrics import Metrics
@@ -101,8 +101,8 @@ class Dispatcher:
         """
         if self.pause_file.read() is None and not self._runner.closing.is_set():
             jobs = at_once.decide(connection, policy, now, self._runner.token, receipts)
-            if jobs:
-                self._ledger.follow(partial(self._begin, jobs))
+            for job in jobs:
+                self._ledger.follow(partial(self._begin, job))
 
     def round(self) -> float:
         """Look at everything that is due, and return when the next is."""
@@ -181,7 +181,8 @@ class Dispatcher:
         self._metrics.count(done.decided, done.ended)
         tell(self._log, [*returned.intake.receipt.news, *done.intake.receipt.news])
         self._only_held = 0 if done.jobs else due.count
-        self._begin(done.jobs, durable_already)
+        for job in done.jobs:
+            self._begin(job, DURABLE)
 
     def _look_for_pause_file(self, now: float) -> None:
         """Once the file has gone, what it held is looked at."""
@@ -189,10 +190,9 @@ class Dispatcher:
         if before is not None and self._pause is None:
             self._ledger.write(lambda connection: decisions.wake(connection, [Verdict.PAUSED], now))
 
-    def _begin(self, jobs: Sequence[Job], go: Go) -> None:
+    def _begin(self, job: Job, go: Go) -> None:
         """Let the crew do what was decided."""
-        for job in jobs:
-            self._crew.begin(job.run, job.remediation, self._work(job, go), go)
+        self._crew.begin(job.run, job.remediation, self._work(job, go), go)
 
     def _work(self, job: Job, go: Go) -> Callable[[Remediation, Allow], None]:
         runner, run = self._runner, job.run

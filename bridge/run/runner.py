@@ -1,6 +1,7 @@
 """A run: attempt = steps in order, then the proof. Every step is journalled before it starts and after it has ended."""
 
 import functools
+import os
 import random
 import threading
 import time
@@ -14,7 +15,7 @@ from bridge.actions.base import Allow, StepOutcome
 from bridge.escalation import levels as escalation
 from bridge.ledger import journal, runs
 from bridge.ledger.journal import AttemptEnd, StepBegin, StepEnd
-from bridge.ledger.promise import Go, durable_already
+from bridge.ledger.promise import DURABLE, Go
 from bridge.ledger.runs import Outcome, Run, RunState
 from bridge.ledger.store import Ledger, LedgerError
 from bridge.metrics import Metrics
@@ -66,8 +67,9 @@ class Runner:
 
     def dry_run(self, run: Run, remediation: Remediation, allow: Allow, go: Go) -> None:
         """Write down what the steps would do, and end."""
-        if not go():
+        if not go.wait():
             return
+        go.begun()
         workshop = self._workshop(run, remediation, allow)
         plans = [(step.action, workshop.plan(step)) for step in remediation.steps]
         over = Over(Outcome.DRY_RUN, "the mode is dry_run: nothing was changed")
@@ -81,10 +83,12 @@ class Runner:
 
     def attempt(self, run: Run, remediation: Remediation, allow: Allow, go: Go) -> None:
         """Make an attempt that is journalled together with its first step, unless the bridge is ending."""
+        os.sched_yield()  # what led to it is being committed: where both have only one processor, that goes first
         if not self.closing.is_set():
             first = self._begin(run, remediation, 0)
             self._step(self._workshop(run, remediation, allow), first, go=go)
-        elif go():
+        elif go.wait():
+            go.begun()
             self.take_back(run)
 
     def take_back(self, run: Run) -> None:
@@ -103,7 +107,7 @@ class Runner:
             self._turns.write(Turn(run, remediation, begins=begin))
             self._step(self._workshop(run, remediation, allow), begin)
 
-    def _step(self, workshop: Workshop, begun: StepBegin, failure: str = "", go: Go = durable_already) -> None:
+    def _step(self, workshop: Workshop, begun: StepBegin, failure: str = "", go: Go = DURABLE) -> None:
         """Do a step that is journalled, and go on; its end and what follows it are one write."""
         run, remediation = workshop.run, workshop.remediation
         noted = functools.partial(self._turns.note_program, begun)

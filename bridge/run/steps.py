@@ -20,7 +20,7 @@ from bridge.actions.base import (
 )
 from bridge.actions.host.shown import shown
 from bridge.ledger.journal import StepEnd
-from bridge.ledger.promise import Go, durable_already
+from bridge.ledger.promise import DURABLE, Go
 from bridge.ledger.reply import Reply
 from bridge.ledger.runs import Run
 from bridge.policy.remediation import Remediation, Step
@@ -56,28 +56,36 @@ class Workshop:
         except Exception as error:  # noqa: BLE001 - as when it is run
             return _sentence(f"{step.action}: it would fail: {type(error).__name__}: {error}")
 
-    def start(self, step: Step, started: Callable[[int], None], go: Go = durable_already) -> "Doing":
+    def start(self, step: Step, started: Callable[[int], None], go: Go = DURABLE) -> "Doing":
         """Make a step ready, and run it when `go` lets it; it raises nothing.
 
         `started` is told of each program that it starts.
         """
         checked_at = time.monotonic()
-        work, timeout = self._ready(step)
+        ready = self._ready(step)
         begins: Reply[StepContext | None] = Reply()
 
         def do() -> StepEnd | None:
             try:
-                context = replace(self._context(timeout), started=started, checked_at=checked_at) if go() else None
+                context = replace(self._context(ready.timeout), checked_at=checked_at) if go.wait() else None
             except BaseException as error:
                 begins.fail(error)
                 raise
-            begins.give(context)
-            return None if context is None else work(context)
+            if context is None:
+                begins.give(None)
+                return None
+            beginning = _Beginning(context, go, begins, started)
+            if not ready.starts_program:
+                beginning.now()
+            try:
+                return ready.work(beginning.context)
+            finally:
+                beginning.now()
 
         return Doing(step.action, self.stop, self.hands.start(do), begins)
 
-    def _ready(self, step: Step) -> tuple[Callable[[StepContext], StepEnd], timedelta]:
-        """Return what is to be done for a step, and how long that may take; a refused one ends as it begins."""
+    def _ready(self, step: Step) -> "_Ready":
+        """Return what is to be done for a step; a refused one ends as it begins."""
         try:
             action = self._prepare(step)
         except StepError as error:
@@ -85,8 +93,9 @@ class Workshop:
         except Exception as error:  # noqa: BLE001 - an action's mistake is a failed step, with what it said
             end = StepEnd(StepOutcome.FAILED, _sentence(f"{type(error).__name__}: {error}"))
         else:
-            return functools.partial(self._work, action, step.action), action.timeout or self.remediation.timeout
-        return (lambda _context: end), self.remediation.timeout
+            timeout = action.timeout or self.remediation.timeout
+            return _Ready(functools.partial(self._work, action, step.action), timeout, action.starts_program)
+        return _Ready(lambda _context: end, self.remediation.timeout)
 
     def _prepare(self, step: Step) -> Action:
         try:
@@ -135,6 +144,39 @@ class Workshop:
             redact(context.output.text()),
             dict(context.results),
         )
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What is to be done for a step, and how long that may take."""
+
+    work: Callable[[StepContext], StepEnd]
+    timeout: timedelta
+    starts_program: bool = False
+    """See `Action`."""
+
+
+class _Beginning:
+    """Of a step. Who waits for it goes on then; a program that it starts goes before them, and is noted first."""
+
+    def __init__(
+        self, context: StepContext, go: Go, begins: Reply[StepContext | None], started: Callable[[int], None]
+    ) -> None:
+        self.context = replace(context, started=self._program)
+        self._go, self._begins, self._started = go, begins, started
+        self._told = False
+
+    def now(self) -> None:
+        """It has begun, if it had not before."""
+        if not self._told:
+            self._told = True
+            self._go.begun()
+            self._begins.give(self.context)
+
+    def _program(self, pid: int) -> None:
+        self._go.begun()
+        self._started(pid)
+        self.now()
 
 
 class Doing:

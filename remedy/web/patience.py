@@ -4,6 +4,7 @@ gunicorn waits without end for the rest of a head or a body: as many half reques
 would be answered. What takes too long is cut off as if its sender had gone; answers are not, however long they take.
 """
 
+import select
 import socket
 import time
 from contextlib import suppress
@@ -12,7 +13,7 @@ from typing import Any, ClassVar
 from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker
 
 _FIRST_SECONDS = 0.1
-"""A thread waits so long for the first byte; after that the connection waits without one."""
+"""A thread waits so long for the first byte of a request; after that the connection waits without one."""
 
 
 class PatientWorker(ThreadWorker):  # type: ignore[misc]
@@ -25,11 +26,41 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **keys: Any) -> None:
         super().__init__(*args, **keys)
         self._until: dict[TConn, float] = {}
+        self._met: set[TConn] = set()
+        """Connections whose next request a thread waits for."""
+        self._lined_up: set[TConn] = set()
+        """Connections that wait for a thread."""
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Let a connection wait for a thread."""
+        self._lined_up.add(conn)
+        super().enqueue_req(conn)
 
     def handle(self, conn: TConn) -> Any:
-        """Read a request and answer it, in a thread."""
+        """Read a request and answer it, in a thread; one that comes soon after it is met by the same thread."""
+        self._lined_up.discard(conn)
         if not conn.initialized and not conn.wait_for_data(_FIRST_SECONDS):
             return _DEFER
+        more = self._answer(conn)
+        while more is True and self._next_comes(conn):
+            more = self._answer(conn)
+        return more
+
+    def _next_comes(self, conn: TConn) -> bool:
+        """Wait a moment for the next request, unless others wait for a thread; half of the threads wait for nobody."""
+        if self._lined_up or len(self._met) >= self.cfg.threads // 2:
+            return False
+        if not self.alive or conn.parser.unreader.buf.getvalue():
+            return False
+        poller = select.poll()
+        poller.register(conn.sock, select.POLLIN)
+        self._met.add(conn)
+        try:
+            return bool(poller.poll(1000 * _FIRST_SECONDS))
+        finally:
+            self._met.discard(conn)
+
+    def _answer(self, conn: TConn) -> Any:
         self._until[conn] = time.monotonic() + self.head_seconds
         try:
             return super().handle(conn)

@@ -8,6 +8,7 @@ import ssl
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -191,6 +192,30 @@ def test_who_sends_half_a_request_keeps_nobody_out(start: Start, beginning: byte
             slow.sendall(beginning)
         plain = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
         assert get(plain) == "loopback None 0 nothing"
+
+
+def test_busy_connections_keep_nobody_out(start: Start) -> None:
+    served = start()
+    served.told("READY=1")
+    others_are_done = threading.Event()
+
+    def ask_on_and_on() -> None:
+        busy = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+        while not others_are_done.is_set():
+            busy.request("GET", "/")
+            busy.getresponse().read()
+        busy.close()
+
+    busy = [threading.Thread(target=ask_on_and_on) for _ in range(4)]  # of two threads
+    for each in busy:
+        each.start()
+    try:
+        for _ in range(10):
+            assert get(http.client.HTTPConnection("127.0.0.1", served.port, timeout=5)) == "loopback None 0 nothing"
+    finally:
+        others_are_done.set()
+        for each in busy:
+            each.join()
 
 
 @pytest.mark.parametrize("tls", [False, True])

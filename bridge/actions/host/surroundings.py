@@ -27,7 +27,7 @@ class Surroundings(BaseModel):
     user: UserName | None = None
     """The user as whom it runs, with that user's first group only; needs root. Else the bridge's."""
     env: Mapping[EnvName, Text] = {}
-    """Its environment, beside `PATH` and `LANG`. Names that load code (`LD_PRELOAD`, `BASH_ENV` …) are refused."""
+    """Its environment, beside `PATH` and `LC_CTYPE`. Names that load code (`LD_PRELOAD`, `BASH_ENV` …) are refused."""
     env_from: tuple[EnvName, ...] = ()
     """Names of variables that it gets with the values that they have for the bridge."""
     env_files: Mapping[EnvName, AbsolutePath] = {}

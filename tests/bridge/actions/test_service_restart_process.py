@@ -82,7 +82,7 @@ def test_it_stands_on_its_own(service: Service, context: StepContext) -> None:
     assert Path(process.cwd()) == service.home
     assert {Path(f"/proc/{process.pid}/fd/{fd}").readlink() for fd in (1, 2)} == {service.log}
     assert {fd.name for fd in Path(f"/proc/{process.pid}/fd").iterdir()} == {"0", "1", "2"}
-    assert set(process.environ()) - {"PWD", "_", "SHLVL", "OLDPWD"} == {"PATH", "LANG"}
+    assert set(process.environ()) - {"PWD", "_", "SHLVL", "OLDPWD"} == {"PATH", "LC_CTYPE"}
     assert service.log.read_text() == "up\n"
 
 

@@ -1,6 +1,5 @@
 """The ledger as a file: its versions, damage, its log, its rights, and those who write when it is closed."""
 
-import contextlib
 import sqlite3
 import stat
 import threading
@@ -9,7 +8,7 @@ import time
 import pytest
 from sqlalchemy import insert, select, text
 
-from bridge.ledger.schema import meta, steps
+from bridge.ledger.schema import meta
 from bridge.ledger.store import Ledger, LedgerError
 
 
@@ -191,78 +190,10 @@ def test_only_one_connection_can_write(file):
     assert sqlite3.connect(file).execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_what_follows_is_made_ready_before_it_is_durable_and_goes_then(file):
+def test_the_log_is_moved_into_the_ledger_while_nobody_waits(file):
     ledger = opened(file)
-    seen, followers = [], []
-
-    def look(go):
-        seen.append("a" in keys(ledger))
-        seen.append((go(), "a" in keys(ledger)))
-
-    def follow(go):
-        followers.append(threading.Thread(target=look, args=(go,)))
-        followers[0].start()
-        wait_until(lambda: seen)
-
-    def work(connection):
-        ledger.follow(follow)
-        connection.execute(insert(meta).values(key="a", value=""))
-        assert not followers, "not before everything is written"
-
-    ledger.write(work)
-    followers[0].join(10)
+    log = file.with_name(file.name + "-wal")
+    for number in range(200):
+        put(ledger, f"key {number}", "x" * 40_000)  # ten pages
+    assert log.stat().st_size < 1_000 * 4096 < 200 * 40_000, "SQLite itself would begin it anew after 2,000 pages"
     ledger.close()
-    assert seen == [False, (True, True)]
-
-
-def test_nothing_follows_from_what_is_undone(file):
-    ledger = opened(file)
-    tried, followed = [], []
-
-    def batch(_connection, items):
-        tried.append(tuple(items))
-        ledger.follow(lambda go: followed.append((tuple(items), go)))
-        if "wrong" in items:
-            raise KeyError("any")
-        return items
-
-    def together(item):
-        with contextlib.suppress(KeyError):
-            ledger.write_together(batch, item)
-
-    go_on = threading.Event()
-    holder = threading.Thread(target=ledger.write, args=(lambda _connection: go_on.wait(10),))
-    others = [threading.Thread(target=together, args=(item,)) for item in ("right", "wrong")]
-    for thread in (holder, *others):
-        thread.start()
-    wait_until(lambda: len(ledger._waiting) == 2)
-    go_on.set()
-    for thread in (holder, *others):
-        thread.join(10)
-    ledger.close()
-    assert len(tried) == 3, "first both together, then each alone"
-    assert [(items, go()) for items, go in followed] == [(("right",), True)]
-
-
-def test_what_follows_does_not_go_where_the_commit_fails(file):
-    ledger = opened(file)
-    followed = []
-
-    def of_no_run(connection):
-        ledger.follow(followed.append)
-        connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
-        step = {"run_id": 1, "attempt": 1, "position": 0, "action": "", "token": "", "started_at": 0.0}
-        connection.execute(insert(steps).values(step))  # of no run, so that the commit fails
-
-    with pytest.raises(LedgerError, match="FOREIGN KEY"):
-        ledger.write(of_no_run)
-    put(ledger, "a")
-    ledger.close()
-    assert [go() for go in followed] == [False]
-
-
-def wait_until(true):
-    until = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.001)
