@@ -63,18 +63,18 @@ class Workshop:
         """
         checked_at = time.monotonic()
         ready = self._ready(step)
+        context = replace(self._context(ready.timeout), checked_at=checked_at)
         begins: Reply[StepContext | None] = Reply()
 
         def do() -> StepEnd | None:
             try:
-                context = replace(self._context(ready.timeout), checked_at=checked_at) if go.wait() else None
+                beginning = _Beginning(context, ready.timeout, go, begins, started) if go.wait() else None
             except BaseException as error:
                 begins.fail(error)
                 raise
-            if context is None:
+            if beginning is None:
                 begins.give(None)
                 return None
-            beginning = _Beginning(context, go, begins, started)
             if not ready.starts_program:
                 beginning.now()
             try:
@@ -160,9 +160,15 @@ class _Beginning:
     """Of a step. Who waits for it goes on then; a program that it starts goes before them, and is noted first."""
 
     def __init__(
-        self, context: StepContext, go: Go, begins: Reply[StepContext | None], started: Callable[[int], None]
+        self,
+        context: StepContext,
+        timeout: timedelta,
+        go: Go,
+        begins: Reply[StepContext | None],
+        started: Callable[[int], None],
     ) -> None:
-        self.context = replace(context, started=self._program)
+        deadline = time.monotonic() + timeout.total_seconds()
+        self.context = replace(context, deadline=deadline, started=self._program)
         self._go, self._begins, self._started = go, begins, started
         self._told = False
 

@@ -1,10 +1,12 @@
 """The body of a request, as a whole or not at all, and checked against a model; a wrong one says where, and why."""
 
+import json
+import sys
 from typing import TypeVar
 
 from flask import request
 from pydantic import BaseModel, ValidationError
-from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -16,15 +18,14 @@ def read_whole() -> bytes:
         BadRequest: it broke off, or was not sent as HTTP wants it.
         RequestEntityTooLarge: it is longer than any may be.
     """
-    size, limit = request.content_length, request.max_content_length
-    try:
-        body = request.get_data()
-        more = size is None and len(body) == limit and request.environ["wsgi.input"].read(1)
-    except HTTPException:
-        raise
+    size, limit = request.content_length, request.max_content_length or sys.maxsize
+    if size is not None and size > limit:
+        raise RequestEntityTooLarge
+    try:  # not by Flask, which would look for the end of what the server has counted already
+        body: bytes = request.environ["wsgi.input"].read(limit + 1 if size is None else size)
     except Exception as error:  # noqa: BLE001 - each server has its own ones for wrong chunks
         raise BadRequest(f"the body cannot be read: {type(error).__name__}") from None
-    if more:
+    if len(body) > limit:
         raise RequestEntityTooLarge
     if size is not None and len(body) < size:
         raise BadRequest(f"the body broke off after {len(body)} of {size} bytes")
@@ -38,9 +39,10 @@ def read_body(model: type[Body]) -> Body:
         BadRequest: it is not what the model wants.
         RequestEntityTooLarge: it is longer than any may be.
     """
+    body = read_whole()
     try:
-        data = request.get_json(silent=True) if read_whole() else {}
-    except RecursionError:
+        data = json.loads(body or b"{}") if request.is_json or not body else None
+    except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict):
         raise BadRequest("the body is a JSON object, sent as application/json")

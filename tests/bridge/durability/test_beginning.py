@@ -1,6 +1,7 @@
 """When a step has begun: at once, or once the program runs that it starts, which goes before whoever waits for it."""
 
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ class Waits(Action):
         return "waited"
 
     def start(self, context: StepContext) -> None:
-        pass
+        context.remaining()
 
 
 class Starts(Waits):
@@ -122,6 +123,23 @@ def test_what_is_undone_never_begins(workshop: Workshop) -> None:
     assert not doing.begins()
     assert not inside.is_set()
     assert heard.said == []
+
+
+class Late(Heard):
+    """Lets it begin after longer than it may take."""
+
+    def wait(self) -> bool:
+        time.sleep(0.3)
+        return True
+
+
+def test_its_time_begins_when_it_does(workshop: Workshop) -> None:
+    heard, let_go = Late(), threading.Event()
+    let_go.set()
+    step = Step("sample", Waits, {"inside": let_go, "let_go": let_go, "timeout": "200ms"})
+    doing = workshop.start(step, heard.noted, heard)
+    assert doing.begins()
+    assert doing.end().outcome is StepOutcome.SUCCEEDED
 
 
 @pytest.mark.parametrize(("changes", "at_once"), [((), True), ((Path("/srv/data"),), False)])
