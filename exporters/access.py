@@ -10,7 +10,7 @@ from flask import Response, request
 
 from exporters.config import ExporterConfig
 from remedy.config.problems import ConfigError
-from remedy.web.auth import Authenticator, TokenFile, Users, token_problems
+from remedy.web.auth import Authenticator, BusyError, TokenFile, Users, token_problems
 from remedy.web.hosts import HostCheck, crosses_sites
 from remedy.web.peer import Peer, Reach
 from remedy.web.webconfig import WebConfig, read_web_config
@@ -48,8 +48,13 @@ class Access:
         peer = Peer.of(request.environ)
         is_open = request.path in _OPEN and not self._closed
         is_open |= peer.reach is not Reach.NETWORK and not (self._closed and request.path == _LOG_LINES)
-        if is_open or self._authenticator.identify(request.headers, peer):
-            return None
+        try:
+            if is_open or self._authenticator.identify(request.headers, peer):
+                return None
+        except BusyError as busy:
+            answer = _refusal(503, str(busy))
+            answer.headers["Retry-After"] = "1"
+            return answer
         answer = _refusal(401, "this needs a credential: web.config_file or web.bearer_token_file")
         for challenge in self._authenticator.challenges():
             answer.headers.add("WWW-Authenticate", challenge)

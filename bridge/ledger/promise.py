@@ -33,7 +33,7 @@ DURABLE: Go = _Kept()
 
 
 class Promise:
-    """One thread decides on it, another one waits."""
+    """One thread decides on it, any number may wait."""
 
     __slots__ = ("_begun", "_decided", "_kept")
 
@@ -44,7 +44,7 @@ class Promise:
         self._kept = False
 
     def decide(self, *, kept: bool) -> None:
-        """Let go who waits; called once."""
+        """Let all go who wait; called once."""
         self._kept = kept
         self._decided.release()
 

@@ -50,7 +50,11 @@ class Access:
         )
 
     def identify(self, headers: Headers, environ: Mapping[str, Any]) -> tuple[Identity | None, Peer]:
-        """Tell who sends a request, and from where."""
+        """Tell who sends a request, and from where.
+
+        Raises:
+            BusyError: nobody had the time to look.
+        """
         peer = Peer.of(environ)
         identity = self._authenticator.identify(headers, peer)
         return identity and self._in_role(identity, peer), peer

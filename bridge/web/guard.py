@@ -6,9 +6,11 @@ from flask import Response, g, jsonify, request
 
 from bridge.metrics import Answered, Metrics
 from bridge.web.access import Access, Wants
+from remedy.web.auth import BusyError
 from remedy.web.hosts import HostCheck, crosses_sites
 
-_OTHER_HOST = 421
+_OTHER_HOST, _LATER = 421, 503
+_RESULTS = {_OTHER_HOST: Answered.OTHER_HOST, _LATER: Answered.UNAVAILABLE}
 _OPEN = ("/metrics", "/-/healthy", "/-/ready")
 
 
@@ -31,8 +33,7 @@ class Guard:
         wants = _wants()
         refused = self._refused(wants)
         if refused is not None and wants is Wants.NOTIFY:
-            result = Answered.OTHER_HOST if refused.status_code == _OTHER_HOST else Answered.UNAUTHORIZED
-            self._metrics.notifications.labels(result).inc()
+            self._metrics.notifications.labels(_RESULTS.get(refused.status_code, Answered.UNAUTHORIZED)).inc()
         return refused
 
     def _refused(self, wants: Wants) -> Response | None:
@@ -40,7 +41,11 @@ class Guard:
             return refusal(_OTHER_HOST, "the Host header names another service: add it to web.external_hosts")
         if wants in (Wants.CHANGE, Wants.NOTIFY) and crosses_sites(request.headers):
             return refusal(403, "a page of another site sent this")
-        identity, peer = self._access.identify(request.headers, request.environ)
+        g.who, g.may_see_output = "nobody known", False
+        try:
+            identity, peer = self._access.identify(request.headers, request.environ)
+        except BusyError as busy:
+            return None if wants is Wants.NOTHING_SECRET else _later(str(busy))
         g.who = f"{identity.name} ({identity.proof.replace('_', ' ')})" if identity else "nobody known"
         g.may_see_output = self._access.allows(Wants.CHANGE, identity, peer)
         if self._access.allows(wants, identity, peer):
@@ -62,6 +67,13 @@ def refusal(status: int, why: str) -> Response:
     """Make an answer that says why not."""
     answer = jsonify({"error": why})
     answer.status_code = status
+    return answer
+
+
+def _later(why: str) -> Response:
+    """Refuse for now: Alertmanager sends again soon what was answered so, and not for minutes what got a 401."""
+    answer = refusal(_LATER, why)
+    answer.headers["Retry-After"] = "1"
     return answer
 
 

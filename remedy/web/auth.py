@@ -29,6 +29,13 @@ _IN_LINE = 4
 """Passwords that are checked or wait for it, at most: a few of a server's threads."""
 
 
+class BusyError(Exception):
+    """So many passwords are being checked that whoever brings one more must come again: nobody knows if it is right."""
+
+    def __init__(self) -> None:
+        super().__init__("too many passwords are being checked: come again in a second")
+
+
 class Proof(StrEnum):
     """How an identity was shown."""
 
@@ -98,7 +105,7 @@ class Users:
     """Users with bcrypt hashes. A right password is remembered, keyed with a secret of this process, not repeated.
 
     One password is checked at a time and few wait for their turn, so that guessing takes neither more than one core nor
-    the threads that Alertmanager needs; who comes on top is refused. An unknown user takes as long as a known one.
+    the threads that Alertmanager needs; who comes on top must come again. An unknown user takes as long as a known one.
     """
 
     def __init__(self, hashes: Mapping[str, str], role: str) -> None:
@@ -112,13 +119,17 @@ class Users:
         self._few_in_line = threading.BoundedSemaphore(_IN_LINE)
 
     def holds(self, name: str, password: str) -> bool:
-        """Is this the user's password?"""
+        """Is this the user's password?
+
+        Raises:
+            BusyError: it was not looked at.
+        """
         known = self._hashes.get(name, self._nobody)
         mark = hmac.digest(self._key, known + b"\0" + password.encode(), "sha256")
         if mark in self._right:
             return True
         if not self._few_in_line.acquire(blocking=False):
-            return False
+            raise BusyError
         try:
             with self._one_at_a_time:
                 right = _is_password(password, known) and name in self._hashes
@@ -163,6 +174,9 @@ class Authenticator:
         """Tell who sent a request. None: no credential, or a wrong one.
 
         What stands in `Authorization` counts before a certificate or the local socket: a wrong one is wrong everywhere.
+
+        Raises:
+            BusyError: nobody had the time to look.
         """
         given = headers.get("Authorization")
         if given is not None:

@@ -1,9 +1,13 @@
 """Who may do what over HTTP: every role, from everywhere, at every kind of route."""
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import bcrypt
 import pytest
+from werkzeug.test import TestResponse
 
 from bridge.metrics import Answered
 from tests.bridge.served_bridge import CREDENTIALS, Served, served
@@ -129,6 +133,13 @@ def test_without_any_credential_loopback_may_notify_and_read_but_change_nothing(
         assert bridge.ask("DELETE", "/api/v1/pause", peer="socket").status_code == 404
 
 
+def wait_for(true: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.001)
+
+
 REFUSALS = {
     "a wrong token": ("wrong token", {}, 401, "unauthorized"),
     "no credential": ("nobody", {}, 401, "unauthorized"),
@@ -143,6 +154,30 @@ def test_refusals_are_counted(bridge: Served, who: str, headers: dict[str, str],
     before = bridge.metric(name)
     assert bridge.ask("POST", "/webhook", who, headers=headers).status_code == status
     assert bridge.metric(name) == before + 1
+
+
+def test_a_password_that_nobody_had_the_time_to_look_at_comes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 401 would do so too, but with the next `group_interval` only."""
+    looked, answers = threading.Event(), list[TestResponse]()
+    monkeypatch.setattr(bcrypt, "checkpw", lambda *_args: looked.wait(20))
+    body = {"data": notification(alert()), "content_type": "application/json"}
+    with served(tmp_path) as bridge:
+        asking = [
+            threading.Thread(target=lambda: answers.append(bridge.ask("POST", "/webhook", "operator", **body)))
+            for _ in range(6)
+        ]
+        for each in asking:
+            each.start()
+        wait_for(lambda: len(answers) == 2)
+        assert bridge.ask("GET", "/metrics", "operator").status_code == 200
+        looked.set()
+        for each in asking:
+            each.join()
+        assert [answer.status_code for answer in answers] == [503, 503, 200, 200, 200, 200]
+        assert [answer.headers["Retry-After"] for answer in answers[:2]] == ["1", "1"]
+        assert bridge.metric('remediation_notifications_total{result="unavailable"}') == 2
 
 
 def test_every_result_is_0_before_it_happens(tmp_path: Path) -> None:

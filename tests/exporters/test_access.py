@@ -1,7 +1,9 @@
 """Who may ask what, tried on a real exporter; beyond loopback is what a proxy says it forwarded."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import bcrypt
 import pytest
 import requests
 
@@ -45,6 +47,18 @@ def test_with_a_token(tmp_path: Path) -> None:
         assert statuses(exporter, headers={**BEYOND, "Authorization": "Bearer wrong"})[3:] == [401] * 4
         seen = requests.get(f"{exporter.url}/api/v1/matches?pattern=disk_full", headers=right, timeout=9).json()
         assert seen["sources"] == {"app": ["password=… No space left on device"]}
+
+
+def test_of_many_passwords_at_once_some_come_again_and_none_is_wrong(tmp_path: Path) -> None:
+    web = tmp_path / "web.yml"
+    web.write_text(f"basic_auth_users: {{ann: '{bcrypt.hashpw(b'right', bcrypt.gensalt(12)).decode()}'}}")
+    web.chmod(0o600)
+    config = {**CHECKS, "web": {"config_file": str(web)}}
+    asked = {"headers": BEYOND, "auth": ("ann", "right"), "timeout": 30}
+    with RunningExporter(tmp_path, config) as exporter, ThreadPoolExecutor(12) as asking:
+        answers = list(asking.map(lambda _: requests.get(f"{exporter.url}/metrics", **asked), range(12)))
+    assert {answer.status_code for answer in answers} == {200, 503}
+    assert {answer.headers.get("Retry-After") for answer in answers if answer.status_code != 200} == {"1"}
 
 
 @pytest.mark.parametrize(
