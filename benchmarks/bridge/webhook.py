@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks.bridge.alerts import body
 from tests.bridge.durability.process import BridgeProcess, eventually, free_port
 
-PER_SECOND, TURN, TURNS = 50, 100, 6
+PER_SECOND, TURN, TURNS = 50, 100, 12
 MARK = """#!/bin/bash
 echo "$1 $EPOCHREALTIME" >> "$0.log"
 """
