@@ -22,7 +22,7 @@ _WRITER = (
     "foreign_keys=ON",
     "busy_timeout=5000",
     "temp_store=MEMORY",  # a temporary file would need room on a disk that may be full
-    "wal_autocheckpoint=2000",  # pages of 4 KiB, where there are no idle moments
+    "wal_autocheckpoint=2000",  # pages of 4 KiB
     "journal_size_limit=16777216",  # what the log is cut to after a burst
 )
 

@@ -26,9 +26,6 @@ Item = TypeVar("Item")
 Batch = Callable[[Connection, list[Item]], list[Result]]
 _GROUP = 256
 """Transactions that share one commit at most."""
-_CHECKPOINTED = 64
-"""Commits after which the log is moved into the ledger, as soon as nobody waits: SQLite itself would do that within
-some commit, which then takes three times as long."""
 _AHEAD_SECONDS = 0.003
 """So long may what follows from a commit take to begin before those are told who waited for it: a fix goes first, and
 answers would take the processor, and the interpreter, from it at that very moment."""
@@ -155,14 +152,9 @@ class Ledger:
         self._writer.dispose()
 
     def _write_all(self) -> None:
-        commits = 0
         with self._writer.connect() as connection:
             while group := self._waiting.take():
                 self._commit(connection, group)
-                commits += 1
-                if commits >= _CHECKPOINTED and not self._waiting:
-                    sqlite.checkpoint(self._writer)
-                    commits = 0
 
     def _commit(self, connection: Connection, group: list[_Waiting]) -> None:
         try:

@@ -46,7 +46,8 @@ class Guard:
             identity, peer = self._access.identify(request.headers, request.environ)
         except BusyError as busy:
             return None if wants is Wants.NOTHING_SECRET else _later(str(busy))
-        g.who = f"{identity.name} ({identity.proof.replace('_', ' ')})" if identity else "nobody known"
+        if identity is not None:
+            g.who = f"{identity.name} ({identity.proof.replace('_', ' ')})"
         g.may_see_output = self._access.allows(Wants.CHANGE, identity, peer)
         if self._access.allows(wants, identity, peer):
             return None

@@ -2,6 +2,9 @@
 
 gunicorn waits without end for the rest of a head or a body: as many half requests as there are threads, and nobody else
 would be answered. What takes too long is cut off as if its sender had gone; answers are not, however long they take.
+
+A thread that has answered meets the next request of its connection, for a moment and unless others wait for a thread:
+one hand-over less.
 """
 
 import select

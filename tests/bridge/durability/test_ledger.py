@@ -188,12 +188,3 @@ def test_only_one_connection_can_write(file):
         connection.execute(insert(meta).values(key="b", value="x"))
     ledger.close()
     assert sqlite3.connect(file).execute("PRAGMA integrity_check").fetchone() == ("ok",)
-
-
-def test_the_log_is_moved_into_the_ledger_while_nobody_waits(file):
-    ledger = opened(file)
-    log = file.with_name(file.name + "-wal")
-    for number in range(200):
-        put(ledger, f"key {number}", "x" * 40_000)  # ten pages
-    assert log.stat().st_size < 1_000 * 4096 < 200 * 40_000, "SQLite itself would begin it anew after 2,000 pages"
-    ledger.close()
