@@ -1,43 +1,47 @@
 """Copies of logs, as copytruncate makes them: what is in them was read under another name, or is still to be read."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection
 from pathlib import Path
 
-from exporters.logs.files import is_relative, relatives
-from exporters.logs.position import FileId, Known, Position, file_id
+from exporters.logs.files import Beside, open_file
+from exporters.logs.position import FileId, Position
 from exporters.logs.tail import Tail
 
 _COMPARED = 64 * 1024
 
 
-def is_copy(path: Path, fd: int, tails: Iterable[Tail]) -> bool:
-    """Does a file look like a copy (perhaps one still being made) of one that we follow?"""
-    return any(tail.fd != fd and is_relative(path, tail.path) and _is_of(tail, fd) for tail in tails)
+class UntoldError(Exception):
+    """It cannot be told yet: there is something in a log of which nothing was read so far."""
 
 
-def copies_of(path: Path, position: Position, known: Mapping[FileId, Known]) -> list[tuple[FileId, Path]]:
-    """Return the copies of a file that was read up to a position, those that hold all of that first, the newest first.
-
-    What was read already under its own name is none.
+def is_copy(fd: int, tails: Collection[Tail]) -> bool:
+    """Does a file look like a copy (perhaps one still being made) of one of these?
 
     Raises:
-        OSError: their folder cannot be read.
+        UntoldError: it may be one of what is to be read first. Were that emptied before, the copy would be all of it.
     """
-    found = []
-    for key, (beside, changed) in relatives(path).items():
-        if key in known and not known[key].position.ignored:
-            continue
+    if any(tail.is_unread and not tail.is_empty for tail in tails):
+        raise UntoldError
+    return any(_is_of(tail, fd) for tail in tails)
+
+
+def copies_of(position: Position, found: Beside) -> list[tuple[FileId, Path]]:
+    """Return the copies of what was read up to a position: those that hold all of that first, the newest first."""
+    copies = []
+    for key, (beside, changed) in found.items():
         try:
-            fd = os.open(beside, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            fd = open_file(key, beside)
         except OSError:
             continue
+        if fd is None:
+            continue
         try:
-            if file_id(os.fstat(fd)) == key and position.head.end and position.head.holds(fd):
-                found.append((position.holds(fd), changed, key, beside))
+            if position.head.end and position.head.holds(fd):
+                copies.append((position.holds(fd), changed, key, beside))
         finally:
             os.close(fd)
-    return [(key, beside) for _, _, key, beside in sorted(found, reverse=True)]
+    return [(key, beside) for _, _, key, beside in sorted(copies, reverse=True)]
 
 
 def _is_of(tail: Tail, fd: int) -> bool:

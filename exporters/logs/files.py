@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from glob import glob, has_magic
 from pathlib import Path
@@ -11,9 +12,13 @@ from stat import S_ISREG
 from exporters.logs.position import FileId, file_id
 
 _COMPRESSED = re.compile(r"\.(gz|bz2|xz|zst|lz4|lzma|lzo|br|zip|Z|7z)$")
-_GENERATION = r"(?:[.\-_](?:\d[\d.\-_T:]*|old|prev|bak|copy))"
-
-_ANY_GENERATION = re.compile(rf".+?{_GENERATION}(?:\.[A-Za-z]+)?")
+_SEPARATOR = re.compile(r"[.\-_]")
+_GENERATION = re.compile(r"[.\-_](?:\d[\d.\-_T:]*|old|prev|bak|copy)")
+_LOOKS = 5
+"""How often a folder is looked at that is being rotated at that moment."""
+_ANY_GENERATION = re.compile(rf".+?{_GENERATION.pattern}(?:\.[A-Za-z]+)?")
+Beside = dict[FileId, tuple[Path, int]]
+"""Files of a folder, with when each was last changed (ns)."""
 
 
 class NotAFileError(OSError):
@@ -55,31 +60,65 @@ def without_links(pattern: str) -> str:
     return pattern if has_magic(str(path.parent)) else str(path.parent.resolve() / path.name)
 
 
-def relatives(path: Path) -> dict[FileId, tuple[Path, int]]:
-    """Return what lies beside a log and looks like a generation or copy of it, with when it was last changed (ns)."""
-    form = _form(path)
-    return {key: found for key, found in beside(path).items() if form.fullmatch(found[0].name)}
+def relatives(folder: Path, logs: Iterable[Path]) -> dict[Path, Beside]:
+    """Return what looks like a generation or copy of each of these logs, all of one folder.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    found: dict[Path, Beside] = {log: {} for log in logs}
+    for key, file in beside(folder).items():
+        for log in logs_of(file[0]) & found.keys():
+            found[log][key] = file
+    return found
 
 
-def generations(pattern: str) -> dict[FileId, tuple[Path, int]]:
+def generations(pattern: str) -> Beside:
     """Return what lies in the folders that a path or glob names and looks like a generation or copy of some log."""
     folders = glob(str(Path(pattern).parent), recursive=True)  # noqa: PTH207 - Path.glob takes no absolute patterns
-    found = {key: file for folder in folders for key, file in beside(Path(folder) / "_").items()}
+    found = {key: file for folder in folders for key, file in beside(Path(folder)).items()}
     return {key: file for key, file in found.items() if _ANY_GENERATION.fullmatch(file[0].name)}
 
 
-def is_relative(path: Path, of: Path) -> bool:
-    """Does a file's name look like that of a generation or copy of another's?
+def logs_of(path: Path) -> set[Path]:
+    """Return the logs of which a file may be a generation or copy, by its name.
 
-    `app.log.1`, `app.log-20261121`, `app-20261121.log`, `app.1.log`, `app.log.old`; not `app.log.2.gz`.
+    `app.log.1`, `app.log-20261121`, `app-20261121.log`, `app.1.log`, `app.log.old` are of `app.log`; `app.log.2.gz`
+    is not.
     """
-    return path.parent == of.parent and _form(of).fullmatch(path.name) is not None
+    name = path.name
+    logs = set()
+    for at in (separator.start() for separator in _SEPARATOR.finditer(name, 1)):
+        if _GENERATION.fullmatch(name.removesuffix(".log"), at) or _GENERATION.fullmatch(name, at):
+            logs.add(name[:at])
+        suffix = name.rfind(".")
+        if at < suffix < len(name) - 1 and _GENERATION.fullmatch(name, at, suffix):
+            logs.add(name[:at] + name[suffix:])
+    return {path.parent / log for log in logs}
 
 
 def moved_to(path: Path, wanted: FileId) -> Path | None:
     """Return where in its folder a file is now."""
-    found = beside(path).get(wanted)
+    found = beside(path.parent).get(wanted)
     return found[0] if found else None
+
+
+def open_file(wanted: FileId, path: Path) -> int | None:
+    """Open a file for reading, by that name or the one that it has now in its folder; None if it is no longer there.
+
+    Raises:
+        OSError: it cannot be opened, or its folder not be read.
+    """
+    name: Path | None = path
+    for _ in range(_LOOKS):
+        with suppress(FileNotFoundError):
+            if name is not None:
+                fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+                if file_id(os.fstat(fd)) == wanted:
+                    return fd
+                os.close(fd)
+        name = moved_to(path, wanted)
+    return None
 
 
 def _one(name: str, real: dict[str, str]) -> Iterator[tuple[FileId, Path]]:
@@ -108,23 +147,29 @@ def _readable(pattern: str) -> None:
     folder = Path(pattern)
     while has_magic(str(folder)):
         folder = folder.parent
-    beside(folder / "_")
+    beside(folder)
 
 
-def _form(path: Path) -> re.Pattern[str]:
-    stem, suffix = re.escape(path.stem), re.escape(path.suffix)
-    return re.compile(rf"{stem}{suffix}{_GENERATION}(?:\.log)?|{stem}{_GENERATION}{suffix}")
+def beside(folder: Path) -> Beside:
+    """Return what lies in a folder; compressed files are left out.
 
-
-def beside(path: Path) -> dict[FileId, tuple[Path, int]]:
-    """Return what lies in a path's folder, with when it was last changed (ns); compressed files are left out.
+    What is renamed while a folder is read may be missing from what is read: it is read until it is the same twice.
 
     Raises:
         OSError: the folder cannot be read.
     """
-    found: dict[FileId, tuple[Path, int]] = {}
+    found = _listed(folder)
+    for _ in range(_LOOKS):
+        before, found = found, _listed(folder)
+        if before.keys() == found.keys():
+            break
+    return found
+
+
+def _listed(folder: Path) -> Beside:
+    found: Beside = {}
     try:
-        with os.scandir(path.parent) as entries:
+        with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.is_file(follow_symlinks=False) and not _COMPRESSED.search(entry.name):
                     stat = entry.stat(follow_symlinks=False)

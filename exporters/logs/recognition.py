@@ -30,23 +30,25 @@ def size_of(path: Path) -> int:
         return 0
 
 
-def found_again(key: FileId, known: Known, path: Path | None) -> Path | Absent:
+def found_again(key: FileId, known: Known, path: Path | None, name: Path | None = None) -> Path | Absent:
     """Return where a known file is now, if it is still what was read; names may change while we look.
+
+    `path` is where it was a log a moment ago, `name` what it was called then in its folder; without both it is gone.
 
     Raises:
         OSError: it cannot be told, since the file or its folder cannot be read.
     """
     for _ in range(_LOOKS):
-        here = path or moved_to(known.path, key)
+        here = path or name
         if here is None:
-            continue
+            break
         with suppress(FileNotFoundError), here.open("rb") as file:
             if file_id(os.fstat(file.fileno())) == key:
                 if known.position.known_again:
                     return here if known.position.holds(file.fileno()) else Absent.GONE
                 # It was empty, and so like any other: only its place tells, where a link that led to it was switched.
                 return here if path is None and here == known.path else Absent.GONE
-        path = None
+        path, name = None, moved_to(known.path, key)
     return Absent.GONE if known.path.parent.is_dir() else Absent.UNTOLD
 
 
@@ -55,7 +57,7 @@ def renumbered(keys: Iterable[FileId], known: Mapping[FileId, Known]) -> Iterato
     keys = list(keys)
     for folder in {known[key].path.parent for key in keys}:
         with suppress(OSError):
-            there = beside(folder / "_")
+            there = beside(folder)
             numbers = {new[1]: new for new in there if new not in known}
             for key in keys:
                 if key not in there and key[1] in numbers and known[key].path.parent == folder:

@@ -5,12 +5,14 @@ inode or, after copytruncate, by its content.
 """
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from exporters.logs.copies import copies_of, is_copy
+from exporters.logs.copies import UntoldError
 from exporters.logs.engine import Engine
-from exporters.logs.files import NotAFileError, generations, is_excluded, is_relative, members, relatives, without_links
+from exporters.logs.files import NotAFileError, beside, generations, logs_of, members, without_links
+from exporters.logs.generations import Generations
 from exporters.logs.held import Files
 from exporters.logs.position import FileId, Known, Position
 from exporters.logs.recognition import Absent, found_again, renumbered, size_of
@@ -34,7 +36,8 @@ class Source:
         self._settings, self._engine, self._ids = settings, engine, ids
         self._path = settings.path or ""
         self._files = Files(saved.files)
-        self._excluded = [*settings.exclude, *map(without_links, settings.exclude)]
+        exclude = [*settings.exclude, *map(without_links, settings.exclude)]
+        self._generations = Generations(self._files, exclude)
         self._begun = saved.begun
         self._unresolved = set(self._files.known)
         """Files that were known when we began, and of which it cannot yet be told where they are now."""
@@ -73,12 +76,14 @@ class Source:
                 self._set_aside_older(change)
             elif self._first:
                 for path in here.values():
-                    self._adopt_generations(path, now, change)
+                    self._generations.seek(path)
             if not here:  # nothing new took its place yet, so nothing else would bring us to look
-                self._adopt_generations(Path(self._path), now, change)
+                self._generations.seek(Path(self._path))
             change.begun = not self._begun
             self._begun, self._first = True, False
         self._read_all(now, change, samples, flush=flush)
+        self._generations.recover(now, change)
+        self._generations.adopt(now, change)  # after all of that: a copy is known by what was read
         self._let_go(now, change)
         return any(tail.more for tail in self._files.tails.values())
 
@@ -102,26 +107,38 @@ class Source:
             self._unresolved ^= {old, new}
             self._files.remember(new, self._files.known[old], change)
             self._files.forget(old, change)
-        lost = []
+        folders = self._folders(change)
         for key in list(self._unresolved):
-            known, found = self._files.known[key], self._sought(key, here.get(key), change)
+            known = self._files.known[key]
+            names = folders[known.path.parent]
+            if names is None and key not in here:
+                continue
+            found = self._sought(key, here.get(key), change, (names or {}).get(key))
             if found is Absent.UNTOLD:
                 continue
             self._unresolved.discard(key)
             if found is Absent.GONE:
                 change.totals["truncations"] += here.get(key) == known.path and known.position.offset > 0
                 self._files.forget(key, change)
-                lost.append(known)
-            elif key not in here:
+                self._generations.lose(known)
+            else:
                 self._hold(key, found, known, now, change)
-        for known in lost:
-            if not known.position.ignored:
-                self._recover(known.path, known.position, now, change)
 
-    def _sought(self, key: FileId, path: Path | None, change: Change) -> Path | Absent:
-        """Return where a known file is."""
+    def _folders(self, change: Change) -> dict[Path, dict[FileId, Path] | None]:
+        """Return what lies in each folder of the files of which it is not yet told where they are; None: unreadable."""
+        folders: dict[Path, dict[FileId, Path] | None] = {}
+        for folder in {self._files.known[key].path.parent for key in self._unresolved}:
+            try:
+                folders[folder] = {key: path for key, (path, _) in beside(folder).items()}
+            except OSError:
+                change.totals["errors"] += 1
+                folders[folder] = None
+        return folders
+
+    def _sought(self, key: FileId, path: Path | None, change: Change, name: Path | None = None) -> Path | Absent:
+        """Return where a known file is; `path` is where it is a log now, `name` another name that it has."""
         try:
-            return found_again(key, self._files.known[key], path)
+            return found_again(key, self._files.known[key], path, name)
         except OSError:
             change.totals["errors"] += 1
             return Absent.UNTOLD
@@ -142,7 +159,7 @@ class Source:
             return
         for key, tail in self._files.tails.items():
             path = here.get(key)
-            if path is not None and path != tail.path and not is_relative(path, tail.path):
+            if path is not None and path != tail.path and tail.path not in logs_of(path):
                 tail.path, tail.left_at = path, None
                 change.totals["rotations"] += 1
             elif path != tail.path and tail.left_at is None:
@@ -162,12 +179,10 @@ class Source:
             return
         if found is Absent.GONE:
             self._files.forget(key, change)  # another file has got the inode of one that is gone
+            if known is not None:
+                self._generations.lose(known)
             known = None
-        if (
-            known is None
-            and not size_of(path)
-            and any(is_relative(path, tail.path) for tail in self._files.tails.values())
-        ):
+        if known is None and not size_of(path) and self._files.are_held(logs_of(path)):
             return  # nothing yet to tell a copy by
         if known is not None and known.position.ignored and size_of(path) == known.position.untouched_size:
             return
@@ -176,7 +191,7 @@ class Source:
         elif known is not None and not known.position.ignored:
             self._hold(key, path, known, now, change)
         else:
-            self._adopt_later(key, path, known, now, change)
+            self._adopt_later(key, path, known, change)
 
     def _adopt_first(self, key: FileId, path: Path, change: Change) -> None:
         tail = self._files.open(key, path, Position(), change)
@@ -187,71 +202,27 @@ class Source:
         tail.position = first_position(tail.fd, self._settings.start_at, self._engine, self._ids)
         self._files.keep(tail, change)
 
-    def _adopt_later(self, key: FileId, path: Path, known: Known | None, now: float, change: Change) -> None:
+    def _adopt_later(self, key: FileId, path: Path, known: Known | None, change: Change) -> None:
         start = replace(known.position, ignored=False) if known and known.position.offset else Position()
         tail = self._files.open(key, path, start, change)
         if tail is None:
             return
-        if is_copy(path, tail.fd, self._files.tails.values()):
-            self._files.drop(tail)
-            self._files.set_aside(tail.id, path, 0, change)
-            return
-        self._files.keep(tail, change)
-        self._adopt_generations(tail.path, now, change)
+        with suppress(UntoldError):  # then it is asked again at the next look
+            self._files.keep_unless_copy(tail, path, change)
 
-    def _adopt_generations(self, path: Path, now: float, change: Change) -> None:
-        """Read what came and went at a path between two looks: unknown files beside it, but no copies."""
-        try:
-            found = relatives(path)
-        except OSError:
-            change.totals["errors"] += 1
-            return
-        for key, (beside, _) in found.items():
-            if key in self._files.known or key in self._files.tails or is_excluded(beside, self._excluded):
-                continue
-            tail = self._files.open(key, beside, Position(), change)
-            if tail is None:
-                continue
-            if not os.fstat(tail.fd).st_size:
-                self._files.empty[key] = beside
-            elif is_copy(beside, tail.fd, self._files.tails.values()):
-                self._files.drop(tail)
-                self._files.set_aside(key, beside, 0, change)
-                continue
-            tail.path, tail.left_at = path, now
-            self._files.keep(tail, change)
-
-    def _replaced(self, tail: Tail, now: float, change: Change) -> None:
+    def _replaced(self, tail: Tail, change: Change) -> None:
         """Begin anew in a file that was truncated."""
         change.totals["truncations"] += 1
-        self._recover(tail.path, tail.position, now, change)
+        self._generations.lose(Known(tail.path, tail.position))
         tail.position, tail.more = Position(), True
         self._files.keep(tail, change)
-        self._adopt_generations(tail.path, now, change)
-
-    def _recover(self, path: Path, position: Position, now: float, change: Change) -> None:
-        """Find what was not yet read of a file that is gone or was emptied: it may stand in a copy."""
-        try:
-            found = copies_of(path, position, self._files.known)
-        except OSError:
-            change.totals["errors"] += 1
-            return
-        for number, (key, beside) in enumerate(found):
-            copy = self._files.open(key, beside, position, change) if number == 0 else None
-            if copy is not None and position.holds(copy.fd):
-                copy.path, copy.left_at = path, now
-                self._files.keep(copy, change)
-                continue
-            if copy is not None:
-                self._files.drop(copy)
-            self._files.set_aside(key, beside, 0, change)
 
     def _read_all(self, now: float, change: Change, samples: dict[str, list[bytes]], *, flush: bool) -> None:
         for tail in list(self._files.tails.values()):
             try:
                 self._read(tail, now, change, samples, flush=flush)
             except ReplacedError:
-                self._replaced(tail, now, change)
+                self._replaced(tail, change)
             except OSError:
                 change.totals["errors"] += 1
 
@@ -262,8 +233,7 @@ class Source:
         settle = not tail.settled and (flush or now - tail.changed_at >= QUIET_SECONDS)
         if not (changed or tail.more or settle):
             return
-        if changed and not tail.position.head.end:  # it may have been filled and emptied, and we would not know
-            self._adopt_generations(tail.path, now, change)
+        unread = tail.is_unread
         reading = tail.read(self._engine, self._ids, settle=settle)
         tail.more, tail.settled = reading.more, settle and not reading.more
         if reading.position != tail.position:
@@ -274,6 +244,8 @@ class Source:
         change.totals["cut_lines"] += reading.cut
         for pattern, lines in reading.samples.items():
             samples.setdefault(pattern, []).extend(lines)
+        if unread:  # it may have been filled and emptied before, and we would not know
+            self._generations.seek(tail.path)
 
     def _let_go(self, now: float, change: Change) -> None:
         for key, tail in list(self._files.tails.items()):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from exporters.logs.engine import Engine
+from exporters.logs.fingerprint import head_of
 from exporters.logs.own import is_own_log
 from exporters.logs.position import FileId, Position, file_id, position_at
 from exporters.logs.redaction import MOST_BYTES
@@ -80,6 +81,16 @@ class Tail:
             self._ours, self.more, self.settled = True, False, True
         return self._ours
 
+    @property
+    def is_empty(self) -> bool:
+        """Is nothing in it?"""
+        return not os.fstat(self.fd).st_size
+
+    @property
+    def is_unread(self) -> bool:
+        """Is nothing of it read so far, not even to know it by?"""
+        return not self.position.head.end and not self._ours
+
     def changed(self, now: float) -> bool:
         """Has the file been written to since this was last asked?"""
         stat = os.fstat(self.fd)
@@ -96,11 +107,14 @@ class Tail:
             ReplacedError: the file is not what it was; what was read is void.
             OSError: it cannot be read.
         """
+        first = head_of(self.fd)
+        if not first.end and not self.position.known_again:
+            return Reading(self.position, more=os.fstat(self.fd).st_size > 0)
         reader = _Reader(self.fd, self.position, engine, ids)
         reading = reader.read(settle=settle)
         size = os.fstat(self.fd).st_size
         # Asked after reading: if the file is the same now, it was so all along, and what was read is good.
-        if not self.position.holds(self.fd) or size < reading.position.offset:
+        if not (self.position.holds(self.fd) and first.holds(self.fd)) or size < reading.position.offset:
             raise ReplacedError
         self.behind = max(0, size - reading.position.offset - (reading.unfinished if settle else 0))
         return reading

@@ -40,6 +40,6 @@ def test_a_copy_is_one_whenever_the_original_is_emptied(tmp_path: Path, before: 
     fd, copied = (os.open(file, os.O_RDONLY) for file in (log, copy))
     tail = Tail(log, fd, position_at(fd, 4))
     tail.position = Emptied(tail.position, log, before)  # type: ignore[assignment]
-    assert is_copy(copy, copied, [tail])
+    assert is_copy(copied, [tail])
     tail.close()
     os.close(copied)

@@ -130,6 +130,21 @@ def copytruncate_with_lines_not_yet_read(w: World) -> None:
     w.look()
 
 
+def put_back_after_it_was_let_go_and_emptied(w: World) -> None:
+    w.write(3)
+    w.file().rename(w.file("app.log.2"))
+    w.write(2)
+    w.look()
+    w.now += 4000
+    w.settle()
+    w.file().rename(w.file("app.log.3"))
+    w.file("app.log.2").rename(w.file())
+    w.write(2)
+    w.copytruncate()
+    w.write(5)
+    w.look()
+
+
 def copytruncate_twice(w: World) -> None:
     w.write(3)
     w.look()
@@ -275,6 +290,7 @@ STORIES: list[Story] = [
     empty_generation_that_a_writer_still_has,
     copytruncate_with_lines_not_yet_read,
     copytruncate_twice,
+    put_back_after_it_was_let_go_and_emptied,
     copytruncate_of_what_was_never_read,
     writer_keeps_its_place_over_a_truncation,
     deleted_and_created,
