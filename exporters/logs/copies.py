@@ -21,8 +21,6 @@ def is_copy(fd: int, tails: Collection[Tail]) -> bool:
     Raises:
         UntoldError: it may be one of what is to be read first. Were that emptied before, the copy would be all of it.
     """
-    if any(tail.is_unread and not tail.is_empty for tail in tails):
-        raise UntoldError
     return any(_is_of(tail, fd) for tail in tails)
 
 
@@ -48,12 +46,15 @@ def _is_of(tail: Tail, fd: int) -> bool:
     """Does a file look like a copy of what is, or was until a moment ago, in another one?"""
     part = _is_part(fd, tail.fd)
     # Asked after comparing: if it still holds what was read, it was not emptied while we compared.
-    return part if tail.position.holds(tail.fd) else _held(tail, fd)
-
-
-def _held(tail: Tail, fd: int) -> bool:
-    """Does a file hold what was read of one that has been truncated since?"""
-    return tail.position.head.end > 0 and tail.position.holds(fd)
+    if not tail.is_unread and tail.position.holds(tail.fd):
+        return part
+    if not tail.is_unread and tail.position.holds(fd):
+        return True
+    if tail.left_at is not None:
+        return part  # nobody empties it any more
+    if not tail.is_empty:
+        raise UntoldError
+    return False
 
 
 def _is_part(copy: int, original: int) -> bool:

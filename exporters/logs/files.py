@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
@@ -15,7 +16,9 @@ _COMPRESSED = re.compile(r"\.(gz|bz2|xz|zst|lz4|lzma|lzo|br|zip|Z|7z)$")
 _SEPARATOR = re.compile(r"[.\-_]")
 _GENERATION = re.compile(r"[.\-_](?:\d[\d.\-_T:]*|old|prev|bak|copy)")
 _LOOKS = 5
-"""How often a folder is looked at that is being rotated at that moment."""
+"""How often a file is looked for whose name changes at that moment."""
+_RESTLESS_SECONDS = 0.2
+"""How long a folder is read again in which files come, go and move: longer than one rotation of many files takes."""
 _ANY_GENERATION = re.compile(rf".+?{_GENERATION.pattern}(?:\.[A-Za-z]+)?")
 Beside = dict[FileId, tuple[Path, int]]
 """Files of a folder, with when each was last changed (ns)."""
@@ -153,27 +156,29 @@ def _readable(pattern: str) -> None:
 def beside(folder: Path) -> Beside:
     """Return what lies in a folder; compressed files are left out.
 
-    What is renamed while a folder is read may be missing from what is read: it is read until it is the same twice.
+    What is renamed while a folder is read may be missing from what is read: it is read until it is the same twice. In
+    one that never is, what is no longer there may be among what is returned.
 
     Raises:
         OSError: the folder cannot be read.
     """
-    found = _listed(folder)
-    for _ in range(_LOOKS):
+    seen, found = Beside(), _listed(folder)
+    until = time.monotonic() + _RESTLESS_SECONDS
+    while True:
+        seen |= found
         before, found = found, _listed(folder)
         if before.keys() == found.keys():
-            break
-    return found
+            return found
+        if time.monotonic() >= until:
+            return seen | found
 
 
 def _listed(folder: Path) -> Beside:
     found: Beside = {}
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):  # it went away, or got another name, while we looked
                 if entry.is_file(follow_symlinks=False) and not _COMPRESSED.search(entry.name):
                     stat = entry.stat(follow_symlinks=False)
                     found[file_id(stat)] = (Path(entry.path), stat.st_mtime_ns)
-    except FileNotFoundError:
-        return found  # one of them, or the folder, went away while we looked
     return found

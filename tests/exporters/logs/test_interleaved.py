@@ -200,3 +200,22 @@ def test_a_folder_is_not_read_for_each_of_its_logs(
     assert w.counted() == w.written
     assert read.call_count < len(logs)
     w.kill()
+
+
+def test_generations_that_came_while_we_were_away_are_begun_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w = World(tmp_path)
+    w.write(1)
+    w.look()
+    w.kill()
+    for day in range(1, 31):
+        w.write(1)
+        w.file().rename(w.file(f"app.log-202611{day:02}"))
+    w.write(1)
+    read = mock.Mock(wraps=os.scandir)
+    monkeypatch.setattr(os, "scandir", read)
+    w.settle()
+    assert w.counted() == w.written
+    assert read.call_count < 30
+    w.kill()
