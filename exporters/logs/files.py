@@ -162,23 +162,28 @@ def beside(folder: Path) -> Beside:
     Raises:
         OSError: the folder cannot be read.
     """
-    seen, found = Beside(), _listed(folder)
+    seen, before = Beside(), None
     until = time.monotonic() + _RESTLESS_SECONDS
     while True:
+        found, still = _listed(folder)
         seen |= found
-        before, found = found, _listed(folder)
-        if before.keys() == found.keys():
+        if still and before == found.keys():
             return found
         if time.monotonic() >= until:
-            return seen | found
+            return seen
+        before = found.keys() if still else None
 
 
-def _listed(folder: Path) -> Beside:
+def _listed(folder: Path) -> tuple[Beside, bool]:
+    """Return what lies in a folder, and whether all of it was still there when it was asked about."""
     found: Beside = {}
+    still = True
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
-            with suppress(FileNotFoundError):  # it went away, or got another name, while we looked
+            try:
                 if entry.is_file(follow_symlinks=False) and not _COMPRESSED.search(entry.name):
                     stat = entry.stat(follow_symlinks=False)
                     found[file_id(stat)] = (Path(entry.path), stat.st_mtime_ns)
-    return found
+            except FileNotFoundError:
+                still = False
+    return found, still
