@@ -54,7 +54,10 @@ class Demo:
     def find(self, name):
         """Find the first process of a program of this demo."""
         for process in psutil.Process(self.process.pid).children():
-            argv = process.cmdline()
+            try:
+                argv = process.cmdline()
+            except psutil.Error:
+                continue  # one of the short ones, which has just ended
             if all(any(part in word for word in argv) for part in PROGRAMS[name]):
                 return process
         raise AssertionError(f"no {name} among the demo's processes")
