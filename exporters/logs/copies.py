@@ -12,7 +12,7 @@ _COMPARED = 64 * 1024
 
 
 class UntoldError(Exception):
-    """It cannot be told yet: there is something in a log of which nothing was read so far."""
+    """It cannot be told yet: there is something in a log that is to be read first."""
 
 
 def is_copy(fd: int, tails: Collection[Tail]) -> bool:
@@ -46,10 +46,11 @@ def _is_of(tail: Tail, fd: int) -> bool:
     """Does a file look like a copy of what is, or was until a moment ago, in another one?"""
     part = _is_part(fd, tail.fd)
     # Asked after comparing: if it still holds what was read, it was not emptied while we compared.
-    if not tail.is_unread and tail.position.holds(tail.fd):
-        return part
-    if not tail.is_unread and tail.position.holds(fd):
-        return True
+    if not tail.is_unread:
+        if tail.position.holds(tail.fd):
+            return part
+        if tail.position.holds(fd):
+            return True
     if tail.left_at is not None:
         return part  # nobody empties it any more
     if not tail.is_empty:

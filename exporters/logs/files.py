@@ -114,12 +114,13 @@ def open_file(wanted: FileId, path: Path) -> int | None:
     """
     name: Path | None = path
     for _ in range(_LOOKS):
+        if name is None:
+            break
         with suppress(FileNotFoundError):
-            if name is not None:
-                fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-                if file_id(os.fstat(fd)) == wanted:
-                    return fd
-                os.close(fd)
+            fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            if file_id(os.fstat(fd)) == wanted:
+                return fd
+            os.close(fd)
         name = moved_to(path, wanted)
     return None
 

@@ -107,10 +107,10 @@ class Source:
             self._unresolved ^= {old, new}
             self._files.remember(new, self._files.known[old], change)
             self._files.forget(old, change)
-        folders = self._folders(change)
+        listings = self._listings(change)
         for key in list(self._unresolved):
             known = self._files.known[key]
-            names = folders[known.path.parent]
+            names = listings[known.path.parent]
             if names is None and key not in here:
                 continue
             found = self._sought(key, here.get(key), change, (names or {}).get(key))
@@ -124,16 +124,16 @@ class Source:
             else:
                 self._hold(key, found, known, now, change)
 
-    def _folders(self, change: Change) -> dict[Path, dict[FileId, Path] | None]:
+    def _listings(self, change: Change) -> dict[Path, dict[FileId, Path] | None]:
         """Return what lies in each folder of the files of which it is not yet told where they are; None: unreadable."""
-        folders: dict[Path, dict[FileId, Path] | None] = {}
+        listings: dict[Path, dict[FileId, Path] | None] = {}
         for folder in {self._files.known[key].path.parent for key in self._unresolved}:
             try:
-                folders[folder] = {key: path for key, (path, _) in beside(folder).items()}
+                listings[folder] = {key: path for key, (path, _) in beside(folder).items()}
             except OSError:
                 change.totals["errors"] += 1
-                folders[folder] = None
-        return folders
+                listings[folder] = None
+        return listings
 
     def _sought(self, key: FileId, path: Path | None, change: Change, name: Path | None = None) -> Path | Absent:
         """Return where a known file is; `path` is where it is a log now, `name` another name that it has."""

@@ -109,7 +109,8 @@ class Tail:
         """
         first = head_of(self.fd)
         if not first.end and not self.position.known_again:
-            return Reading(self.position, more=os.fstat(self.fd).st_size > 0)
+            self.behind = os.fstat(self.fd).st_size
+            return Reading(self.position, more=self.behind > 0)
         reader = _Reader(self.fd, self.position, engine, ids)
         reading = reader.read(settle=settle)
         size = os.fstat(self.fd).st_size

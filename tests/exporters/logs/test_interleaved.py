@@ -167,6 +167,20 @@ def test_what_is_read_in_one_go_was_in_the_file_at_one_moment(tmp_path: Path) ->
     assert read == {b"", old, new}
 
 
+def test_nothing_is_behind_in_a_log_that_was_emptied(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    log.write_bytes(b"a line without an end")
+    tail = Tail(log, os.open(log, os.O_RDONLY), Position())
+    engine = make_engine(PATTERNS, EngineChoice.RE)
+    tail.read(engine, ["disk_full"], settle=False)
+    assert tail.behind == 21
+    log.write_bytes(b"")
+    tail.position = Position()
+    assert not tail.read(engine, ["disk_full"], settle=False).more
+    assert tail.behind == 0
+    tail.close()
+
+
 Rotation = Callable[[World, str], None]
 
 
