@@ -8,15 +8,33 @@ import json
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import starmap
+from operator import itemgetter
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, Connection, Delete, Dialect, Insert, Select, Text, Update, bindparam, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Delete,
+    Dialect,
+    Float,
+    Insert,
+    Select,
+    Text,
+    Update,
+    bindparam,
+    func,
+    select,
+)
 from sqlalchemy.exc import DBAPIError
 
 from bridge.ledger.schema import AnyRow
 
-Processor = Callable[[Any], Any] | None
-"""What turns a value into what the driver takes, or back; None: it stays as it is."""
+Processor = Callable[[Any], Any]
+"""What turns a value into what the driver takes, or back."""
+_DRIVERS: WeakKeyDictionary[Connection, Any] = WeakKeyDictionary()
+"""The driver's own connection behind each: to ask SQLAlchemy for it takes as long as a small statement."""
 
 
 def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
@@ -35,8 +53,8 @@ def listed(values: Iterable[str | int]) -> str:
 
 def carry_out(connection: Connection, sql: str, values: Sequence[Any] = ()) -> Any:
     """Let the driver carry something out, and return its cursor; what goes wrong is raised as SQLAlchemy raises it."""
+    driver = _DRIVERS.get(connection) or _DRIVERS.setdefault(connection, connection.connection.driver_connection)
     dialect: Any = connection.dialect
-    driver: Any = connection.connection.driver_connection
     try:
         return driver.execute(sql, values)
     except dialect.loaded_dbapi.Error as error:
@@ -53,8 +71,8 @@ class Prepared:
 
     def rows(self, connection: Connection, **values: Any) -> list[AnyRow]:
         """Return all rows that it finds; each is a tuple whose fields have the names of their columns."""
-        made = self._for(connection.dialect)
-        return made.read(self._execute(connection, made, values))
+        made = self._made.get(connection.dialect.name) or self._make(connection.dialect)
+        return made.read(carry_out(connection, made.sql, made.bind(values)))
 
     def row(self, connection: Connection, **values: Any) -> AnyRow | None:
         """Return the first row that it finds, if there is one."""
@@ -63,31 +81,24 @@ class Prepared:
 
     def value(self, connection: Connection, **values: Any) -> Any | None:
         """Return the first value of the first row; None: there is no row."""
-        found = self.row(connection, **values)
-        return None if found is None else found[0]
+        found = self.rows(connection, **values)
+        return found[0][0] if found else None
 
     def change(self, connection: Connection, **values: Any) -> int:
         """Change what it is about, and return how many rows that were."""
-        count: int = self._execute(connection, self._for(connection.dialect), values).rowcount
+        made = self._made.get(connection.dialect.name) or self._make(connection.dialect)
+        count: int = carry_out(connection, made.sql, made.bind(values)).rowcount
         return count
 
     def each(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
         """Do it once for each of these."""
-        made = self._for(connection.dialect)
         for values in rows:
-            self._execute(connection, made, values)
+            made = self._made.get(connection.dialect.name) or self._make(connection.dialect)
+            carry_out(connection, made.sql, made.bind(values))
 
-    def _for(self, dialect: Dialect) -> "_Made":
-        made = self._made.get(dialect.name)
-        if made is None:
-            made = self._made[dialect.name] = _Made.of(self._statement, self._columns, dialect)
+    def _make(self, dialect: Dialect) -> "_Made":
+        made = self._made[dialect.name] = _Made.of(self._statement, self._columns, dialect)
         return made
-
-    @staticmethod
-    def _execute(connection: Connection, made: "_Made", values: Mapping[str, Any]) -> Any:
-        if not connection.in_transaction():
-            connection.begin()
-        return carry_out(connection, made.sql, made.bind(values))
 
 
 @dataclass(frozen=True)
@@ -95,44 +106,58 @@ class _Made:
     """A statement in the words of one database."""
 
     sql: str
-    parameters: tuple[tuple[str, Processor], ...]
-    """In the order in which the driver wants them."""
+    names: Callable[[Mapping[str, Any]], Sequence[Any]]
+    """Takes what is bound in the order in which the driver wants it."""
+    given: Mapping[int, Processor]
+    """Which of these are turned into something else, by place."""
     fixed: Mapping[str, Any]
     """Those whose values the statement itself gives."""
-    make_row: Callable[[Iterable[Any]], Any]
-    results: tuple[Processor, ...]
-    """Of each column; empty where all stay as they are."""
+    row: Callable[..., Any]
+    found: Mapping[int, Processor]
+    """Which columns are turned into something else, by place."""
 
     @classmethod
     def of(cls, statement: Any, columns: tuple[str, ...] | None, dialect: Dialect) -> "_Made":
         """Compile one."""
         compiled: Any = statement.compile(dialect=dialect, column_keys=columns)
-        binds = compiled.binds
-        order = [(name, _processor(binds[name].type, dialect, "bind_processor")) for name in compiled.positiontup]
-        fixed = {name: given.effective_value for name, given in binds.items() if not given.required}
+        binds, order = compiled.binds, compiled.positiontup
         found = list(statement.exported_columns)
-        results = tuple(_processor(column.type, dialect, "result_processor", None) for column in found)
-        names = [str(column.key) for column in found]
-        row: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc] # its fields are the statement's
-        return cls(str(compiled), tuple(order), fixed, row._make, results if any(results) else ())
+        row: Any = namedtuple("Row", [str(column.key) for column in found], rename=True)  # type: ignore[misc] # its fields are the statement's
+        return cls(
+            sql=str(compiled),
+            names=_taking(order),
+            given=_processors("bind_processor", [binds[name].type for name in order], dialect),
+            fixed={name: given.effective_value for name, given in binds.items() if not given.required},
+            row=row,
+            found=_processors("result_processor", [column.type for column in found], dialect, None),
+        )
 
-    def bind(self, values: Mapping[str, Any]) -> list[Any]:
+    def bind(self, values: Mapping[str, Any]) -> Sequence[Any]:
         """Put values in their places."""
-        given = {**self.fixed, **values}
-        return [given[name] if process is None else process(given[name]) for name, process in self.parameters]
+        bound = self.names({**self.fixed, **values} if self.fixed else values)
+        return _turned(bound, self.given) if self.given else bound
 
     def read(self, cursor: Any) -> list[AnyRow]:
         """Make rows of what the driver found."""
-        if not self.results:
-            return [self.make_row(row) for row in cursor]
-        return [
-            self.make_row(
-                [value if process is None else process(value) for value, process in zip(row, self.results, strict=True)]
-            )
-            for row in cursor
-        ]
+        return list(starmap(self.row, (_turned(row, self.found) for row in cursor) if self.found else cursor))
 
 
-def _processor(kind: Any, dialect: Dialect, which: str, *more: Any) -> Processor:
-    found: Processor = getattr(kind.dialect_impl(dialect), which)(dialect, *more)
-    return found
+def _taking(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
+    if len(names) == 1:
+        (only,) = names
+        return lambda values: (values[only],)
+    return itemgetter(*names) if names else lambda _values: ()
+
+
+def _turned(values: Sequence[Any], processors: Mapping[int, Processor]) -> list[Any]:
+    turned = list(values)
+    for place, process in processors.items():
+        turned[place] = process(turned[place])
+    return turned
+
+
+def _processors(which: str, kinds: Sequence[Any], dialect: Dialect, *more: Any) -> dict[int, Processor]:
+    """Find what SQLAlchemy would do with values, by place. What is a float stays one."""
+    wanted = {place: kind.dialect_impl(dialect) for place, kind in enumerate(kinds) if not isinstance(kind, Float)}
+    found = {place: getattr(kind, which)(dialect, *more) for place, kind in wanted.items()}
+    return {place: process for place, process in found.items() if process is not None}

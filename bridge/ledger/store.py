@@ -90,7 +90,7 @@ class Ledger:
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """Read a consistent picture."""
-        with self._reader.connect() as connection:
+        with self._reader.connect() as connection, connection.begin():
             yield connection
 
     def write(self, work: Callable[[Connection], Result]) -> Result:

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from flask import Blueprint, Response, g, jsonify
+from flask import Blueprint, Response, g, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 from werkzeug.exceptions import BadRequest, NotFound
@@ -37,7 +37,7 @@ def by_hand_blueprint(bridge: Bridge) -> Blueprint:
 
     @routes.post("/<name>/run")
     def run(name: str) -> tuple[Response, int]:
-        wanted = read_body(_Wanted)
+        wanted = read_body(request, _Wanted)
         try:
             wish = by_hand.wish(_named(bridge, name), wanted.target, wanted.labels, g.who, wanted.reason)
         except by_hand.WishError as wrong:

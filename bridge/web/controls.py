@@ -43,7 +43,7 @@ def controls_blueprint(bridge: Bridge) -> Blueprint:
 
     @routes.put("/pause")
     def pause() -> Response:
-        wanted = read_body(_Pause)
+        wanted = read_body(request, _Pause)
         _known(bridge, wanted.remediation)
         reason, now = f"{wanted.reason}, says {g.who}", bridge.now()
         seconds = None if wanted.duration is None else wanted.duration.total_seconds()
@@ -74,7 +74,7 @@ def controls_blueprint(bridge: Bridge) -> Blueprint:
 
     @routes.post("/breaker/reset")
     def reset() -> Response:
-        remediation, closed = read_body(_Reset).remediation, list[str]()
+        remediation, closed = read_body(request, _Reset).remediation, list[str]()
 
         def work(connection: Connection) -> bool:
             closed.extend(operators.reset_breaker(connection, remediation, bridge.now()))

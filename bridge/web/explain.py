@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest
 
 from bridge.core import Bridge
@@ -18,7 +18,7 @@ def explain_blueprint(bridge: Bridge) -> Blueprint:
 
     @routes.post("/explain")
     def explain() -> Response:
-        body = read_whole()
+        body = read_whole(request)
         try:
             notification = parse_notification(body) if body else None
         except NotAPayloadError as error:

@@ -1,11 +1,14 @@
 """Looks at every request before it is answered: for whom it is meant, who sends it, and what it wants."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from flask import Response, g, jsonify, request
+from flask import Response
+from werkzeug.wrappers import Request
 
 from bridge.metrics import Answered, Metrics
 from bridge.web.access import Access, Wants
+from bridge.web.answers import refusal
 from remedy.web.auth import BusyError
 from remedy.web.hosts import HostCheck, crosses_sites
 
@@ -14,11 +17,17 @@ _RESULTS = {_OTHER_HOST: Answered.OTHER_HOST, _LATER: Answered.UNAVAILABLE}
 _OPEN = ("/metrics", "/-/healthy", "/-/ready")
 
 
-class Guard:
-    """Lets a request pass or refuses it.
+@dataclass(frozen=True)
+class Visitor:
+    """Who sent a request that may pass."""
 
-    Afterwards `g.may_see_output` tells whether an operator sent it, and `g.who` who that was.
-    """
+    who: str = "nobody known"
+    may_see_output: bool = False
+    """Whether it was an operator."""
+
+
+class Guard:
+    """Lets a request pass or refuses it."""
 
     def __init__(self, access: Access, hosts: HostCheck, headers: Mapping[str, str], metrics: Metrics) -> None:
         self._metrics = metrics
@@ -28,29 +37,26 @@ class Guard:
         """Go by other credentials and names from now on, and answer with other headers."""
         self._access, self._hosts, self._headers = access, hosts, headers
 
-    def look(self) -> Response | None:
-        """Return a refusal, or None."""
-        wants = _wants()
-        refused = self._refused(wants)
-        if refused is not None and wants is Wants.NOTIFY:
-            self._metrics.notifications.labels(_RESULTS.get(refused.status_code, Answered.UNAUTHORIZED)).inc()
-        return refused
+    def look(self, request: Request) -> Visitor | Response:
+        """Return who sent it, or a refusal."""
+        wants = _wants(request)
+        seen = self._seen(request, wants)
+        if isinstance(seen, Response) and wants is Wants.NOTIFY:
+            self._metrics.notifications.labels(_RESULTS.get(seen.status_code, Answered.UNAUTHORIZED)).inc()
+        return seen
 
-    def _refused(self, wants: Wants) -> Response | None:
+    def _seen(self, request: Request, wants: Wants) -> Visitor | Response:
         if not self._hosts.knows(request.headers.get("Host")):
             return refusal(_OTHER_HOST, "the Host header names another service: add it to web.external_hosts")
         if wants in (Wants.CHANGE, Wants.NOTIFY) and crosses_sites(request.headers):
             return refusal(403, "a page of another site sent this")
-        g.who, g.may_see_output = "nobody known", False
         try:
             identity, peer = self._access.identify(request.headers, request.environ)
         except BusyError as busy:
-            return None if wants is Wants.NOTHING_SECRET else _later(str(busy))
-        if identity is not None:
-            g.who = f"{identity.name} ({identity.proof.replace('_', ' ')})"
-        g.may_see_output = self._access.allows(Wants.CHANGE, identity, peer)
+            return Visitor() if wants is Wants.NOTHING_SECRET else _later(str(busy))
         if self._access.allows(wants, identity, peer):
-            return None
+            who = Visitor.who if identity is None else f"{identity.name} ({identity.proof.replace('_', ' ')})"
+            return Visitor(who, self._access.allows(Wants.CHANGE, identity, peer))
         if identity is not None:
             return refusal(403, f"{identity.name} may not do this")
         answer = refusal(401, "this needs a credential")
@@ -64,13 +70,6 @@ class Guard:
         return response
 
 
-def refusal(status: int, why: str) -> Response:
-    """Make an answer that says why not."""
-    answer = jsonify({"error": why})
-    answer.status_code = status
-    return answer
-
-
 def _later(why: str) -> Response:
     """Refuse for now: Alertmanager sends again soon what was answered so, and not for minutes what got a 401."""
     answer = refusal(_LATER, why)
@@ -78,7 +77,7 @@ def _later(why: str) -> Response:
     return answer
 
 
-def _wants() -> Wants:
+def _wants(request: Request) -> Wants:
     if request.path == "/webhook":
         return Wants.NOTIFY
     if request.method not in ("GET", "HEAD"):

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from bridge.core import Bridge
-from bridge.web.guard import refusal
+from bridge.web.answers import refusal
 from remedy.config.problems import ConfigError
 from remedy.config.yamlfile import parse_yaml
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from remedy.config.problems import ConfigError
-from tests.bridge.served_bridge import Served, served
+from tests.bridge.served_bridge import CREDENTIALS, Served, served
 from tests.bridge.world import TESTDATA, alert, notification
 
 ASK = {"alertname": "Ask", "instance": "web-1:9100"}
@@ -361,6 +362,22 @@ def test_what_is_not_there_is_a_sentence_too(calm: Served, method: str, path: st
     answer = calm.ask(method, path, "operator")
     assert answer.status_code == status
     assert answer.json["error"]
+    assert ("Allow" in answer.headers) == (status == 405)
+
+
+@pytest.mark.parametrize("where", ["bridge.core.Bridge.receive", "bridge.web.guard.Guard.look"])
+def test_a_mistake_of_ours_is_answered_and_logged(calm: Served, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """Alertmanager sends again what gets a 500."""
+
+    def wrong(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(where, wrong)
+    headers = {"Host": "127.0.0.1:9095", **CREDENTIALS["sender"]}
+    with capture_logs() as logged:
+        answer = calm.service.wsgi.test_client().post("/webhook", headers=headers, **GOOD)
+    assert (answer.status_code, answer.json) == (500, {"error": "a mistake of the bridge; its log says which"})
+    assert [line["event"] for line in logged if line["log_level"] == "error"] == ["a mistake of the bridge"]
 
 
 def test_beyond_loopback_without_a_credential_it_does_not_start(tmp_path: Path) -> None:

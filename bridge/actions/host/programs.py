@@ -2,6 +2,7 @@
 
 # This stands between a decision and its first step: with `Path` it took 48 microseconds, without it takes 27.
 # ruff: noqa: PTH113, PTH116, PTH119, PTH120
+import functools
 import grp
 import os
 import pwd
@@ -63,10 +64,10 @@ def _writable_by_others(program: str, real: str) -> Iterator[str]:
             yield f"'{program}' could be replaced: {why}"
 
 
-def _folders_above(path: str) -> Iterator[str]:
-    while (above := os.path.dirname(path)) != path:
-        yield above
-        path = above
+@functools.lru_cache(maxsize=256)  # of the programs that the configuration names
+def _folders_above(path: str) -> tuple[str, ...]:
+    above = os.path.dirname(path)
+    return () if above == path else (above, *_folders_above(above))
 
 
 def others_may_write(path: str | Path) -> str | None:
