@@ -4,6 +4,7 @@ They are written with SQLAlchemy, for whichever database; but for each execution
 a fix begins only after twenty of them.
 """
 
+import functools
 import json
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,7 +12,6 @@ from dataclasses import dataclass
 from itertools import starmap
 from operator import itemgetter
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     ColumnElement,
@@ -33,8 +33,6 @@ from bridge.ledger.schema import AnyRow
 
 Processor = Callable[[Any], Any]
 """What turns a value into what the driver takes, or back."""
-_DRIVERS: WeakKeyDictionary[Connection, Any] = WeakKeyDictionary()
-"""The driver's own connection behind each: to ask SQLAlchemy for it takes as long as a small statement."""
 
 
 def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
@@ -53,12 +51,16 @@ def listed(values: Iterable[str | int]) -> str:
 
 def carry_out(connection: Connection, sql: str, values: Sequence[Any] = ()) -> Any:
     """Let the driver carry something out, and return its cursor; what goes wrong is raised as SQLAlchemy raises it."""
-    driver = _DRIVERS.get(connection) or _DRIVERS.setdefault(connection, connection.connection.driver_connection)
     dialect: Any = connection.dialect
     try:
-        return driver.execute(sql, values)
+        return _driver_of(connection).execute(sql, values)
     except dialect.loaded_dbapi.Error as error:
         raise DBAPIError.instance(sql, values, error, dialect.loaded_dbapi.Error, dialect=dialect) from error
+
+
+@functools.lru_cache(maxsize=64)  # of one that writes, and a few that read: to ask takes as long as a small statement
+def _driver_of(connection: Connection) -> Any:
+    return connection.connection.driver_connection
 
 
 class Prepared:

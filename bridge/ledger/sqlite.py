@@ -80,14 +80,18 @@ def checkpoint(writer: Engine) -> None:
 
 
 @contextlib.contextmanager
-def transaction(connection: Connection) -> Iterator[None]:
+def transaction(connection: Connection, *, lasting: bool = True) -> Iterator[None]:
     """Make durable, on the connection that writes, what is written within; undo it where something raises.
+
+    What is not `lasting` outlives this process, but may be lost with the machine: it waits for no disk.
 
     Not through SQLAlchemy, whose own transaction on this connection begins once and means nothing: in transactions as
     small as ours its share is noticed.
     """
-    carry_out(connection, "BEGIN IMMEDIATE")
+    if not lasting:
+        carry_out(connection, "PRAGMA synchronous=NORMAL")
     try:
+        carry_out(connection, "BEGIN IMMEDIATE")
         yield
         carry_out(connection, "COMMIT")
     except BaseException:
@@ -95,6 +99,9 @@ def transaction(connection: Connection) -> Iterator[None]:
         if driver.in_transaction:  # SQLite may have undone it already
             carry_out(connection, "ROLLBACK")
         raise
+    finally:
+        if not lasting:
+            carry_out(connection, "PRAGMA synchronous=FULL")
 
 
 @contextlib.contextmanager

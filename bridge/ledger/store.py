@@ -39,6 +39,8 @@ class LedgerError(Exception):
 class _Work(Generic[Result]):
     do: Callable[[Connection], Result]
     done: Reply[Result]
+    lasting = True
+    """Whether it must survive the machine's end, not only ours."""
 
 
 @dataclass
@@ -48,6 +50,7 @@ class _Share(Generic[Item, Result]):
     batch: Batch[Item, Result]
     item: Item
     done: Reply[Result]
+    lasting: bool = True
 
 
 _Waiting = _Work[Any] | _Share[Any, Any]
@@ -116,6 +119,12 @@ class Ledger:
         self._put(_Share(batch, item, done))
         return done.wait()
 
+    def note_together(self, batch: Batch[Item, Result], item: Item) -> Result:
+        """As `write_together`, for what means something only while this machine runs: it outlives us, no power cut."""
+        done: Reply[Result] = Reply()
+        self._put(_Share(batch, item, done, lasting=False))
+        return done.wait()
+
     def follow(self, follower: Follower) -> None:
         """Let something be made ready while what is being written becomes durable; only for who writes, while they do.
 
@@ -175,7 +184,7 @@ class Ledger:
     def _transact(self, connection: Connection, group: list[_Waiting]) -> list[_Done]:
         promises, kept = list[Promise](), False
         try:
-            with sqlite.transaction(connection):
+            with sqlite.transaction(connection, lasting=any(work.lasting for work in group)):
                 done = [each for alike in _kinds(group) for each in self._attempt(connection, alike)]
                 for follower in self._followers:
                     promises.append(Promise())

@@ -54,11 +54,14 @@ class Turns:
         return self._ledger.write_together(self.batch, turn)
 
     def note_program(self, step: StepBegin, pid: int) -> None:
-        """Note a program that a step has started. On a full disk the step goes on without that."""
+        """Note a program that a step has started. On a full disk the step goes on without that.
+
+        The note lasts as long as the machine runs: so does the program.
+        """
         born = birth(pid)
         if born is not None:
             with suppress(LedgerError, SQLAlchemyError):
-                self._ledger.write_together(self._note_programs, (step, pid, born))
+                self._ledger.note_together(self._note_programs, (step, pid, born))
 
     @staticmethod
     def _note_programs(connection: Connection, started: list[tuple[StepBegin, int, str]]) -> list[None]:

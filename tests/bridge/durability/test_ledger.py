@@ -4,6 +4,7 @@ import sqlite3
 import stat
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import insert, select, text
@@ -159,6 +160,44 @@ def test_one_bad_share_spoils_none_of_those_that_were_to_be_written_with_it(file
     assert outcomes == {"a": "A", "bad": "a mistake", "b": "B", "c": "C"}
     assert ledger_keys >= {"a", "b", "c"}
     assert "bad" not in ledger_keys
+
+
+def test_only_what_must_survive_the_machine_waits_for_the_disk(file):
+    """2 is FULL, 1 NORMAL (sqlite.org/pragma.html#pragma_synchronous): at the commit SQLite syncs its log, or not."""
+    ledger = opened(file)
+
+    def level(connection):
+        return connection.exec_driver_sql("PRAGMA synchronous").scalar()
+
+    def note(connection, items):
+        return [level(connection) for _ in items]
+
+    def wrong(connection, items):
+        raise ZeroDivisionError
+
+    assert ledger.note_together(note, None) == 1
+    assert ledger.write(level) == 2
+    with pytest.raises(ZeroDivisionError):
+        ledger.note_together(wrong, None)
+    assert ledger.write(level) == 2
+    assert _beside(ledger, lambda: ledger.note_together(note, None), lambda: ledger.write(level)) == [2, 2]
+    ledger.close()
+
+
+def _beside(ledger, *calls):
+    """Let calls wait for one commit, and return what they return."""
+    holding, going = threading.Event(), threading.Event()
+    first = threading.Thread(target=ledger.write, args=(lambda _: holding.set() or going.wait(10),))
+    first.start()
+    assert holding.wait(10)
+    with ThreadPoolExecutor() as pool:
+        futures = [pool.submit(call) for call in calls]
+        while len(ledger._waiting) < len(calls):
+            time.sleep(0.001)
+        going.set()
+        found = [future.result() for future in futures]
+    first.join()
+    return found
 
 
 def test_a_reader_sees_one_moment_however_long_it_reads(file):
