@@ -79,19 +79,23 @@ def checkpoint(writer: Engine) -> None:
             driver.execute("PRAGMA wal_checkpoint(PASSIVE)")  # not through SQLAlchemy, which would begin a transaction
 
 
-@contextlib.contextmanager
-def transaction(connection: Connection, *, lasting: bool = True) -> Iterator[None]:
-    """Make durable, on the connection that writes, what is written within; undo it where something raises.
+def wait_for_disk(connection: Connection, *, wait: bool) -> None:
+    """Say of the transactions to come whether their commits wait for the disk.
 
-    What is not `lasting` outlives this process, but may be lost with the machine: it waits for no disk.
+    What does not is safe from this process's end, and from damage, but may be lost with the machine.
+    """
+    carry_out(connection, f"PRAGMA synchronous={'FULL' if wait else 'NORMAL'}")
+
+
+@contextlib.contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """Make durable, on the connection that writes, what is written within; undo it where something raises.
 
     Not through SQLAlchemy, whose own transaction on this connection begins once and means nothing: in transactions as
     small as ours its share is noticed.
     """
-    if not lasting:
-        carry_out(connection, "PRAGMA synchronous=NORMAL")
+    carry_out(connection, "BEGIN IMMEDIATE")
     try:
-        carry_out(connection, "BEGIN IMMEDIATE")
         yield
         carry_out(connection, "COMMIT")
     except BaseException:
@@ -99,9 +103,6 @@ def transaction(connection: Connection, *, lasting: bool = True) -> Iterator[Non
         if driver.in_transaction:  # SQLite may have undone it already
             carry_out(connection, "ROLLBACK")
         raise
-    finally:
-        if not lasting:
-            carry_out(connection, "PRAGMA synchronous=FULL")
 
 
 @contextlib.contextmanager

@@ -77,6 +77,7 @@ class Ledger:
         self.trouble: str | None = None
         """Why something could not be written; None once there is room again, and writing works."""
         self._waiting: Gathering[_Waiting] = Gathering(_GROUP)
+        self._waits_for_disk = True
         self._followers: list[Follower] = []
         """Of the transaction that is under way."""
         try:
@@ -184,7 +185,8 @@ class Ledger:
     def _transact(self, connection: Connection, group: list[_Waiting]) -> list[_Done]:
         promises, kept = list[Promise](), False
         try:
-            with sqlite.transaction(connection, lasting=any(work.lasting for work in group)):
+            self._wait_for_disk(connection, wait=any(work.lasting for work in group))
+            with sqlite.transaction(connection):
                 done = [each for alike in _kinds(group) for each in self._attempt(connection, alike)]
                 for follower in self._followers:
                     promises.append(Promise())
@@ -198,6 +200,12 @@ class Ledger:
             if not self._waiting:
                 promise.let_begin(_AHEAD_SECONDS)
         return done
+
+    def _wait_for_disk(self, connection: Connection, *, wait: bool) -> None:
+        if wait != self._waits_for_disk:
+            self._waits_for_disk = False  # until it is said that it does
+            sqlite.wait_for_disk(connection, wait=wait)
+            self._waits_for_disk = wait
 
     def _attempt(self, connection: Connection, alike: list[_Waiting]) -> list[_Done]:
         """Do what is of one kind; where that fails for several, do each alone: only the one at fault suffers."""

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import insert, select, text
 
+from bridge.ledger import sqlite
 from bridge.ledger.schema import meta
 from bridge.ledger.store import Ledger, LedgerError
 
@@ -182,6 +183,24 @@ def test_only_what_must_survive_the_machine_waits_for_the_disk(file):
     assert ledger.write(level) == 2
     assert _beside(ledger, lambda: ledger.note_together(note, None), lambda: ledger.write(level)) == [2, 2]
     ledger.close()
+
+
+def test_nothing_is_written_that_would_not_wait_for_the_disk_and_must(file, monkeypatch):
+    ledger = opened(file)
+    ledger.note_together(lambda _, items: items, None)
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite, "wait_for_disk", failing)
+        with pytest.raises(LedgerError, match="could not be written"):
+            put(ledger, "a")
+    put(ledger, "b")
+    assert ledger.write(lambda c: c.exec_driver_sql("PRAGMA synchronous").scalar()) == 2
+    assert keys(ledger) >= {"b"}
+    assert "a" not in keys(ledger)
+    ledger.close()
+
+
+def failing(*_, **__):
+    raise OSError("a disk that is gone")
 
 
 def _beside(ledger, *calls):
