@@ -1,12 +1,14 @@
 """Beside adnanh/webhook, which forks a command and keeps nothing: `.venv/bin/python -m benchmarks.bridge.webhook`.
 
 The same notifications and the same command for both (Debian's package `webhook`), turn by turn in one run: from the
-POST to the moment at which the command runs. Ours is durable, decided and journalled by then.
+POST to the moment at which the command runs. Ours is durable, decided and journalled by then; how long the disk alone
+takes for as much, as often, is measured in the same run.
 """
 
 import http.client
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +22,8 @@ from benchmarks.bridge.alerts import body
 from tests.bridge.durability.process import BridgeProcess, eventually, free_port
 
 PER_SECOND, TURN, TURNS = 50, 100, 12
+PAGES = bytes(20 * 4096)
+"""About as much as a decision puts into the ledger's log."""
 MARK = """#!/bin/bash
 echo "$1 $EPOCHREALTIME" >> "$0.log"
 """
@@ -32,6 +36,25 @@ remediations:
     steps: [{{command: {{argv: [{mark}, "{{{{ labels.instance }}}}"]}}}}]
     verify: none
 """
+
+
+def spread(found: list[float]) -> str:
+    """Spell the middle and the tail of milliseconds."""
+    ordered = sorted(found)
+    return f"p50 {ordered[len(ordered) // 2]:6.1f} ms   p99 {ordered[int(len(ordered) * 0.99)]:6.1f} ms"
+
+
+def disk(file: Path) -> Iterator[float]:
+    """Write pages over others at the same pace, and yield how many milliseconds each took until it was durable."""
+    with file.open("r+b" if file.exists() else "w+b", buffering=0) as log:
+        begin = time.monotonic()
+        for number in range(TURN):
+            time.sleep(max(0.0, begin + number / PER_SECOND - time.monotonic()))
+            before = time.monotonic()
+            log.seek(number % 10 * len(PAGES))
+            log.write(PAGES)
+            os.fdatasync(log.fileno())
+            yield 1000 * (time.monotonic() - before)
 
 
 class Side:
@@ -72,8 +95,7 @@ class Side:
 
     def shown(self) -> str:
         """Spell the middle and the tail."""
-        found = sorted(self.found)
-        return f"{self.name:8} p50 {found[len(found) // 2]:6.1f} ms   p99 {self.tail:6.1f} ms"
+        return f"{self.name:8} {spread(self.found)}"
 
     @property
     def tail(self) -> float:
@@ -126,13 +148,17 @@ def main() -> None:
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
         sides = [running.enter_context(webhook(folder)), running.enter_context(ours(folder))]
+        synced = list[float]()
         for turn in range(1 + TURNS):
             for side in sides:
                 side.take_turn(instances)
-                if not turn:
-                    side.found.clear()  # the first turn warms both up
+            synced += disk(folder / "disk.log")
+            if not turn:  # it warms all of them up
+                for found in (synced, *(side.found for side in sides)):
+                    found.clear()
         for side in sides:
             print(side.shown())
+        print(f"the disk {spread(synced)}")
         print(f"p99 of ours: {sides[1].tail / sides[0].tail:.1f} x that of webhook")
 
 
