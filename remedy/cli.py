@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from remedy import __version__, commands
+from remedy import commands
 from remedy.config.extras import MissingExtra
 from remedy.config.problems import ConfigError
 
@@ -33,7 +33,7 @@ def _modules() -> dict[str, str]:
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="remedy")
+@click.version_option(package_name="remediation-bridge", prog_name="remedy")
 def cli() -> None:
     """Fix what Prometheus finds, safely, and prove that it is fixed.
 
