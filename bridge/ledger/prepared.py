@@ -4,7 +4,6 @@ They are written with SQLAlchemy, for whichever database; but for each execution
 a fix begins only after twenty of them.
 """
 
-import functools
 import json
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -52,15 +51,11 @@ def listed(values: Iterable[str | int]) -> str:
 def carry_out(connection: Connection, sql: str, values: Sequence[Any] = ()) -> Any:
     """Let the driver carry something out, and return its cursor; what goes wrong is raised as SQLAlchemy raises it."""
     dialect: Any = connection.dialect
+    driver: Any = connection.connection.driver_connection
     try:
-        return _driver_of(connection).execute(sql, values)
+        return driver.execute(sql, values)
     except dialect.loaded_dbapi.Error as error:
         raise DBAPIError.instance(sql, values, error, dialect.loaded_dbapi.Error, dialect=dialect) from error
-
-
-@functools.lru_cache(maxsize=64)  # of one that writes, and a few that read: to ask takes as long as a small statement
-def _driver_of(connection: Connection) -> Any:
-    return connection.connection.driver_connection
 
 
 class Prepared:
@@ -95,8 +90,7 @@ class Prepared:
     def each(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
         """Do it once for each of these."""
         for values in rows:
-            made = self._made.get(connection.dialect.name) or self._make(connection.dialect)
-            carry_out(connection, made.sql, made.bind(values))
+            self.change(connection, **values)
 
     def _make(self, dialect: Dialect) -> "_Made":
         made = self._made[dialect.name] = _Made.of(self._statement, self._columns, dialect)
@@ -108,7 +102,7 @@ class _Made:
     """A statement in the words of one database."""
 
     sql: str
-    names: Callable[[Mapping[str, Any]], Sequence[Any]]
+    pick: Callable[[Mapping[str, Any]], Sequence[Any]]
     """Takes what is bound in the order in which the driver wants it."""
     given: Mapping[int, Processor]
     """Which of these are turned into something else, by place."""
@@ -127,7 +121,7 @@ class _Made:
         row: Any = namedtuple("Row", [str(column.key) for column in found], rename=True)  # type: ignore[misc] # its fields are the statement's
         return cls(
             sql=str(compiled),
-            names=_taking(order),
+            pick=_picking(order),
             given=_processors("bind_processor", [binds[name].type for name in order], dialect),
             fixed={name: given.effective_value for name, given in binds.items() if not given.required},
             row=row,
@@ -136,7 +130,7 @@ class _Made:
 
     def bind(self, values: Mapping[str, Any]) -> Sequence[Any]:
         """Put values in their places."""
-        bound = self.names({**self.fixed, **values} if self.fixed else values)
+        bound = self.pick({**self.fixed, **values} if self.fixed else values)
         return _turned(bound, self.given) if self.given else bound
 
     def read(self, cursor: Any) -> list[AnyRow]:
@@ -144,7 +138,7 @@ class _Made:
         return list(starmap(self.row, (_turned(row, self.found) for row in cursor) if self.found else cursor))
 
 
-def _taking(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
+def _picking(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
     if len(names) == 1:
         (only,) = names
         return lambda values: (values[only],)

@@ -12,6 +12,7 @@ from bridge.web.answers import refusal
 from remedy.web.auth import BusyError
 from remedy.web.hosts import HostCheck, crosses_sites
 
+WEBHOOK = "/webhook"
 _OTHER_HOST, _LATER = 421, 503
 _RESULTS = {_OTHER_HOST: Answered.OTHER_HOST, _LATER: Answered.UNAVAILABLE}
 _OPEN = ("/metrics", "/-/healthy", "/-/ready")
@@ -78,7 +79,7 @@ def _later(why: str) -> Response:
 
 
 def _wants(request: Request) -> Wants:
-    if request.path == "/webhook":
+    if request.path == WEBHOOK:
         return Wants.NOTIFY
     if request.method not in ("GET", "HEAD"):
         return Wants.CHANGE

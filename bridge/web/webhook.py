@@ -1,6 +1,6 @@
 """POST /webhook: 200 once the notification is durable, and only then. No fix runs in the request.
 
-It is answered before Flask, whose contexts and routes take a fifteenth of the time until a fix begins.
+It is answered before Flask: a fix waits for it, and Flask's contexts and routes are noticed.
 """
 
 from collections.abc import Iterable
@@ -17,12 +17,11 @@ from bridge.ledger.store import LedgerError
 from bridge.metrics import Answered
 from bridge.web.answers import as_json, http_refusal, refusal
 from bridge.web.body import MAX_BODY, read_whole
-from bridge.web.guard import Guard
+from bridge.web.guard import WEBHOOK, Guard
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
 
-PATH = "/webhook"
 _RESULTS = {
     400: Answered.MALFORMED,
     413: Answered.TOO_LARGE,
@@ -44,7 +43,7 @@ class Webhook:
 
     def __call__(self, environ: dict[str, Any], start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
-        if environ.get("PATH_INFO") != PATH:
+        if environ.get("PATH_INFO") != WEBHOOK:
             return self._others(environ, start_response)
         return self._guard.finish(self._answer(_Posted(environ)))(environ, start_response)
 

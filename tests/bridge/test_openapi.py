@@ -10,7 +10,7 @@ from bridge.actions.base import StepOutcome
 from bridge.decision.gates import Verdict
 from bridge.ledger.episodes import EpisodeState
 from bridge.ledger.runs import Outcome, RunState
-from bridge.web.webhook import PATH
+from bridge.web.guard import WEBHOOK
 from tests.bridge.described import described, hold
 from tests.bridge.served_bridge import Served, served
 
@@ -26,7 +26,7 @@ def test_it_is_valid_openapi() -> None:
 
 
 def test_every_route_is_described_and_no_other(bridge: Served) -> None:
-    routes = {("POST", PATH)} | {
+    routes = {("POST", WEBHOOK)} | {
         (method, re.sub(r"<(?:[^:>]*:)?([^>]*)>", r"{\1}", rule.rule))
         for rule in bridge.service.wsgi.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
