@@ -3,11 +3,12 @@
 import errno
 import math
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import TYPE_CHECKING
 
 import structlog
-from flask import Flask
 from prometheus_client import CollectorRegistry
 
 from bridge.core import Bridge
@@ -16,14 +17,15 @@ from bridge.ledger.store import LedgerError
 from bridge.peers.observer import Observer
 from bridge.policy.loading import load_policy
 from bridge.policy.remediation import Policy
-from bridge.web.access import Access, Role
-from bridge.web.app import make_app
-from bridge.web.guard import Guard
+from bridge.web.access import Access, Admission, Role
 from remedy.config.problems import ConfigError, Problem, did_you_mean
 from remedy.web.auth import TokenFile, Users, refuse_open, token_problems
 from remedy.web.hosts import HostCheck
 from remedy.web.serve import Listen
 from remedy.web.webconfig import ClientAuth, WebConfig, read_web_config
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 _TO_END_SECONDS = 10
 """So long may it take to end what is left after the grace of the steps, before gunicorn kills it."""
@@ -52,17 +54,16 @@ class BridgeService:
         self._file, self._insecure = file, insecure
         self._load = load or (lambda: load_policy(file, insecure=insecure))
         policy = self._load()
-        registry = CollectorRegistry()
-        self.bridge = Bridge(policy, registry, observer=observer)
-        access = access_of(policy, insecure=insecure)
-        headers = _web_config(policy, insecure=insecure).headers
-        self._guard = Guard(access, _hosts_of(policy), headers, self.bridge.metrics)
-        self._app = make_app(self.bridge, registry, self._guard, self._adopt)
+        self._admission = _admission(policy, insecure=insecure)
+        self._registry = CollectorRegistry()
+        self.bridge = Bridge(policy, self._registry, observer=observer)
 
-    @property
-    def wsgi(self) -> Flask:
-        """Return the HTTP side."""
-        return self._app
+    @cached_property
+    def wsgi(self) -> "Flask":
+        """The HTTP side."""
+        from bridge.web.app import make_app  # noqa: PLC0415 - Flask takes a while, and fixes do not wait for it
+
+        return make_app(self.bridge, self._registry, lambda: self._admission, self._adopt)
 
     def start(self) -> None:
         """Open the ledger and begin to decide.
@@ -91,19 +92,19 @@ class BridgeService:
     def _adopt(self) -> None:
         try:
             policy = self._load()
-            access = access_of(policy, insecure=self._insecure)
-            headers = _web_config(policy, insecure=self._insecure).headers
+            admission = _admission(policy, insecure=self._insecure)
             listen_of(policy, insecure=self._insecure)
         except ConfigError:
             self.bridge.refused()
             raise
-        self._guard.adopt(access, _hosts_of(policy), headers)
+        self._admission = admission
         self.bridge.adopt(policy)
 
 
-def _hosts_of(policy: Policy) -> HostCheck:
+def _admission(policy: Policy, *, insecure: bool) -> Admission:
     web = policy.settings.web
-    return HostCheck([web.listen], web.external_hosts)
+    headers = _web_config(policy, insecure=insecure).headers
+    return Admission(access_of(policy, insecure=insecure), HostCheck([web.listen], web.external_hosts), headers)
 
 
 def listen_of(policy: Policy, *, insecure: bool = False) -> Listen:

@@ -6,11 +6,12 @@ Any local user can reach loopback, so loopback alone opens reading, without step
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum, auto
 from typing import Any
 
 from remedy.web.auth import Authenticator, Headers, Identity, Proof, TokenFile, Users
+from remedy.web.hosts import HostCheck
 from remedy.web.peer import Peer, Reach
 
 
@@ -83,3 +84,14 @@ class Access:
     def challenges(self) -> list[str]:
         """Return the values of `WWW-Authenticate` for a 401."""
         return self._authenticator.challenges()
+
+
+@dataclass(frozen=True)
+class Admission:
+    """What the configuration says of who may come in; another one takes its place when it is read anew."""
+
+    access: Access
+    hosts: HostCheck
+    """The names under which the bridge is reached."""
+    headers: Mapping[str, str]
+    """Added to every answer."""

@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException
 
 from bridge.core import Bridge, NotReadyError
 from bridge.ledger.store import LedgerError
+from bridge.web.access import Admission
 from bridge.web.answers import http_refusal, refusal
 from bridge.web.approvals import approvals_blueprint
 from bridge.web.body import MAX_BODY
@@ -21,8 +22,11 @@ from bridge.web.record import record_blueprint
 from bridge.web.webhook import Webhook
 
 
-def make_app(bridge: Bridge, registry: CollectorRegistry, guard: Guard, reload: Callable[[], None]) -> Flask:
-    """Make the application; `reload` reads the configuration anew, or raises `ConfigError`."""
+def make_app(
+    bridge: Bridge, registry: CollectorRegistry, admission: Callable[[], Admission], reload: Callable[[], None]
+) -> Flask:
+    """Make the application; `admission` is that of the moment, `reload` changes it, or raises `ConfigError`."""
+    guard = Guard(admission, bridge.metrics)
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.register_error_handler(HTTPException, http_refusal)

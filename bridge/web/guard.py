@@ -1,16 +1,16 @@
 """Looks at every request before it is answered: for whom it is meant, who sends it, and what it wants."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask import Response
 from werkzeug.wrappers import Request
 
 from bridge.metrics import Answered, Metrics
-from bridge.web.access import Access, Wants
+from bridge.web.access import Admission, Wants
 from bridge.web.answers import refusal
 from remedy.web.auth import BusyError
-from remedy.web.hosts import HostCheck, crosses_sites
+from remedy.web.hosts import crosses_sites
 
 WEBHOOK = "/webhook"
 _OTHER_HOST, _LATER = 421, 503
@@ -30,13 +30,9 @@ class Visitor:
 class Guard:
     """Lets a request pass or refuses it."""
 
-    def __init__(self, access: Access, hosts: HostCheck, headers: Mapping[str, str], metrics: Metrics) -> None:
-        self._metrics = metrics
-        self.adopt(access, hosts, headers)
-
-    def adopt(self, access: Access, hosts: HostCheck, headers: Mapping[str, str]) -> None:
-        """Go by other credentials and names from now on, and answer with other headers."""
-        self._access, self._hosts, self._headers = access, hosts, headers
+    def __init__(self, admission: Callable[[], Admission], metrics: Metrics) -> None:
+        """Go by the admission of the moment."""
+        self._admission, self._metrics = admission, metrics
 
     def look(self, request: Request) -> Visitor | Response:
         """Return who sent it, or a refusal."""
@@ -47,27 +43,29 @@ class Guard:
         return seen
 
     def _seen(self, request: Request, wants: Wants) -> Visitor | Response:
-        if not self._hosts.knows(request.headers.get("Host")):
+        admission = self._admission()
+        access = admission.access
+        if not admission.hosts.knows(request.headers.get("Host")):
             return refusal(_OTHER_HOST, "the Host header names another service: add it to web.external_hosts")
         if wants in (Wants.CHANGE, Wants.NOTIFY) and crosses_sites(request.headers):
             return refusal(403, "a page of another site sent this")
         try:
-            identity, peer = self._access.identify(request.headers, request.environ)
+            identity, peer = access.identify(request.headers, request.environ)
         except BusyError as busy:
             return Visitor() if wants is Wants.NOTHING_SECRET else _later(str(busy))
-        if self._access.allows(wants, identity, peer):
+        if access.allows(wants, identity, peer):
             who = Visitor.who if identity is None else f"{identity.name} ({identity.proof.replace('_', ' ')})"
-            return Visitor(who, self._access.allows(Wants.CHANGE, identity, peer))
+            return Visitor(who, access.allows(Wants.CHANGE, identity, peer))
         if identity is not None:
             return refusal(403, f"{identity.name} may not do this")
         answer = refusal(401, "this needs a credential")
-        for challenge in self._access.challenges():
+        for challenge in access.challenges():
             answer.headers.add("WWW-Authenticate", challenge)
         return answer
 
     def finish(self, response: Response) -> Response:
         """Add the headers that the web configuration names."""
-        response.headers.update(self._headers)
+        response.headers.update(self._admission().headers)
         return response
 
 

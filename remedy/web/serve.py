@@ -1,7 +1,8 @@
-"""Serve one Flask application with gunicorn: one worker process with threads, its parent restarts it should it die.
+"""Serve one WSGI application with gunicorn: one worker process with threads, its parent restarts it should it die.
 
 SIGHUP reloads the configuration in the running worker, SIGTERM and SIGINT end it cleanly. The service is made in the
-worker, after the fork: database connections and threads do not survive one. systemd is told that the service is ready
+worker, after the fork: database connections and threads do not survive one. Its work begins before its HTTP side is
+made: after a crash, what waits to be done is what is urgent. systemd is told that the service is ready
 when it is, not when its parent process is; the parent feeds the watchdog, and itself replaces a worker that hangs.
 """
 
@@ -13,9 +14,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import AppImportError
@@ -27,13 +27,16 @@ from remedy.web.patience import PatientWorker
 from remedy.web.tls import ServerTls
 from remedy.web.webconfig import TlsServerConfig
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
 
 class Service(Protocol):
-    """What is served: a Flask application with something running behind it."""
+    """What is served: an application with something running behind it."""
 
     @property
-    def wsgi(self) -> Flask:
-        """The HTTP side."""
+    def wsgi(self) -> "WSGIApplication":
+        """The HTTP side; asked for when the work behind it has begun."""
 
     def start(self) -> None:
         """Begin the work behind it; called once, in the worker.
@@ -119,33 +122,28 @@ class _Application(BaseApplication):  # type: ignore[misc]
     def load_config(self) -> None:
         for key, value in self._listen.settings().items():
             self.cfg.set(key, value)
-        self.cfg.set("post_worker_init", self._started)
+        self.cfg.set("post_worker_init", self._ready)
         self.cfg.set("worker_exit", self._ended)
 
-    def load(self) -> Flask:
-        try:
-            self._service = self._make()
-        except (ConfigError, MissingExtra) as wrong:
-            raise AppImportError(str(wrong)) from None  # gunicorn prints it, without a trace, and ends
-        return self._service.wsgi
+    def load(self) -> "WSGIApplication":
+        signal.signal(signal.SIGHUP, self._on_hup)
+        with self._reloading:
+            try:
+                self._service = service = self._make()
+                service.start()
+            except (ConfigError, MissingExtra) as wrong:
+                raise AppImportError(str(wrong)) from None  # gunicorn prints it, without a trace, and ends
+            return service.wsgi
 
-    def _started(self, _worker: object) -> None:
-        service = self._service
-        if service is None:
-            raise RuntimeError("the worker was started before its application was loaded")
+    def _on_hup(self, _signal: int, _frame: FrameType | None) -> None:
+        threading.Thread(target=self._reload, name="reload").start()
 
-        def reload() -> None:
-            with self._reloading:
-                service.reload()
+    def _reload(self) -> None:
+        with self._reloading:
+            if self._service is not None:
+                self._service.reload()
 
-        def on_hup(_signal: int, _frame: FrameType | None) -> None:
-            threading.Thread(target=reload, name="reload").start()
-
-        signal.signal(signal.SIGHUP, on_hup)
-        try:
-            service.start()
-        except (ConfigError, MissingExtra) as wrong:
-            raise AppImportError(str(wrong)) from None
+    def _ready(self, _worker: object) -> None:
         gc.freeze()  # modules stay; to look through them for garbage held everything up for 80 ms now and then
         self.systemd.ready()
 
