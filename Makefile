@@ -10,11 +10,13 @@ help:  ## what can be made
 
 install: $(VENV)/.installed  ## .venv with the locked dependencies
 
+# Compiled here, since a start may have to do without where Python is told to write no such files.
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@deploy/system-packages python "$(PYTHON)"
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m compileall -q bridge exporters remedy
 	@touch $@
 
 run: install  ## break a sample service and watch it being healed

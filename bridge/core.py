@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-import structlog
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -33,6 +32,7 @@ from bridge.run.dispatcher import Dispatcher
 from bridge.run.runner import Runner
 from bridge.steady import SteadyClock
 from bridge.telling import tell
+from remedy.config.logger import structlog
 
 _LOCK_SECONDS = 0.2
 _THREADS = 256

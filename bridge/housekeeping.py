@@ -1,11 +1,11 @@
 """The chores of the ledger: a clock that was set, and a record that must not grow for ever."""
 
-import structlog
 from sqlalchemy import Connection
 
 from bridge.ledger import clock, retention
 from bridge.ledger.store import Ledger, LedgerError
 from bridge.steady import TOLERANCE_SECONDS, SteadyClock
+from remedy.config.logger import structlog
 
 _PIECES = 20
 """Of the record that are dropped in one go at most; several millions of episodes a day."""

@@ -14,11 +14,9 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, Self, cast
 
-import structlog
-from structlog.typing import EventDict, WrappedLogger
-
 from bridge.policy.log_keys import Logs
 from bridge.telling import Event
+from remedy.config.logger import EventDict, WrappedLogger, structlog
 
 _LARGEST = 10 * 1000**2
 """Bytes of a file: then a new one is begun."""

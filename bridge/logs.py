@@ -9,12 +9,10 @@ import re
 import sys
 from contextlib import suppress
 
-import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
-
 from bridge.log_files import LogFiles
 from bridge.policy.log_keys import Logs
 from bridge.run.redaction import redact
+from remedy.config.logger import EventDict, Processor, WrappedLogger, structlog
 
 _STDERR = 2
 _MAY_HOLD_SECRET = re.compile("[:=]|--")

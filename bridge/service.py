@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-import structlog
 from prometheus_client import CollectorRegistry
 
 from bridge.core import Bridge
@@ -18,6 +17,7 @@ from bridge.peers.observer import Observer
 from bridge.policy.loading import load_policy
 from bridge.policy.remediation import Policy
 from bridge.web.access import Access, Admission, Role
+from remedy.config.logger import structlog
 from remedy.config.problems import ConfigError, Problem, did_you_mean
 from remedy.web.auth import TokenFile, Users, refuse_open, token_problems
 from remedy.web.hosts import HostCheck

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from structlog.contextvars import bound_contextvars
-from structlog.typing import FilteringBoundLogger
-
 from bridge.decision.facts import Episode
 from bridge.decision.gates import Decision, Verdict
 from bridge.escalation.stories import subject
+from remedy.config.logger import FilteringBoundLogger, structlog
 
 _MOST_LINES = 10
 """Of one round or notification: a storm is told by its first, and by how many more there are."""
@@ -64,7 +62,9 @@ def about(episode: Episode, remediation: str, run_id: int | None = None) -> Abst
     """Let every line that is said meanwhile, in this thread, say what it is about."""
     names = {"episode": episode.fingerprint, "remediation": remediation, "run": run_id}
     alert = {"alert": subject(episode), "severity": episode.labels.get("severity", "warning")}
-    return bound_contextvars(**{name: value for name, value in {**names, **alert}.items() if value})
+    return structlog.contextvars.bound_contextvars(
+        **{name: value for name, value in {**names, **alert}.items() if value}
+    )
 
 
 def tell(log: FilteringBoundLogger, news: Sequence[News]) -> None:

@@ -114,6 +114,12 @@ def flask_is_on_top(file: Source) -> Iterator[str]:
         yield from (name for name in file.imports() if begins(name, "flask"))
 
 
+def structlog_comes_without_rich(file: Source) -> Iterator[str]:
+    """Whoever logs takes structlog from remedy.config.logger."""
+    if file.module != "remedy.config.logger":
+        yield from (name for name in file.imports() if begins(name, "structlog"))
+
+
 def an_extra_is_imported_when_it_is_used(file: Source) -> Iterator[str]:
     """What only some install is imported by `remedy.config.extras.require`, which names what installs it."""
     yield from (name for name in file.imports_at_once() if begins(name, *EXTRAS))
@@ -197,6 +203,7 @@ RULES: list[Rule] = [
     a_notifier_hands_over_and_knows_no_more,
     pure_pieces_stay_pure,
     flask_is_on_top,
+    structlog_comes_without_rich,
     an_extra_is_imported_when_it_is_used,
     nothing_at_module_level_changes,
     metrics_have_a_registry_of_their_own,
@@ -231,6 +238,7 @@ def test_half_of_the_files_are_short() -> None:
         (a_notifier_hands_over_and_knows_no_more, "bridge/notifiers/x.py", "import bridge.ledger.runs"),
         (pure_pieces_stay_pure, "bridge/decision/gates.py", "import time"),
         (flask_is_on_top, "bridge/ledger/x.py", "import flask"),
+        (structlog_comes_without_rich, "bridge/x.py", "def f():\n    from structlog import stdlib"),
         (an_extra_is_imported_when_it_is_used, "exporters/x.py", "import redis.client"),
         (nothing_at_module_level_changes, "bridge/x.py", "SEEN = {}\ndef f(x):\n    SEEN[x] = 1"),
         (nothing_at_module_level_changes, "bridge/x.py", "SEEN: list = []\ndef f(x):\n    SEEN.append(x)"),

@@ -212,7 +212,7 @@ class StepContext:
 class Action(BaseModel, ABC):
     """A kind of fix. Subclasses add their fields; text fields carry a pattern, since labels may fill them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     idempotent: ClassVar[bool] = False
     """May it be run again by itself when a crash interrupted it?"""

@@ -18,7 +18,7 @@ _DAY = timedelta(days=1).total_seconds()
 class MaxDelete(BaseModel):
     """How much one run may delete."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     files: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     """How many files."""

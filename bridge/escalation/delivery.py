@@ -9,8 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
 
-import structlog
-
 from bridge.escalation import stories
 from bridge.escalation.rates import Rates
 from bridge.ledger import outbox
@@ -20,6 +18,7 @@ from bridge.metrics import Metrics
 from bridge.notifiers.base import DeliveryError, Message, Notifier, PassingError, PermanentError, State
 from bridge.policy.remediation import Policy
 from bridge.telling import Event, about
+from remedy.config.logger import structlog
 
 _TIMEOUT_SECONDS = 20.0
 _TRIES = 10

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import structlog
+from remedy.config.logger import structlog
 
 _BLOCK = 512
 """Bytes of what `stat` calls a block."""

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import requests
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from urllib3.exceptions import HTTPError
 
 from bridge.notifiers.base import PassingError, PermanentError
@@ -60,8 +60,6 @@ class Answer:
 
 class HttpAccess(BaseModel):
     """Fields for getting in."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     basic_auth: BasicAuth | None = None
     """`username` and `password_file`, as Prometheus spells them."""

@@ -62,7 +62,7 @@ class PermanentError(DeliveryError):
 class RateLimit(BaseModel):
     """So many messages within a window; what comes beyond waits in the outbox."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     max: Annotated[int, Field(ge=1, le=10_000)] = 30
     """Messages within the window, tries that failed included."""
@@ -73,7 +73,7 @@ class RateLimit(BaseModel):
 class Notifier(BaseModel, ABC):
     """A way to tell people. Subclasses add their fields; secrets are read from files when they are needed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     opens_issues: ClassVar[bool] = False
     """Whether a message becomes something that people work on and close."""

@@ -2,9 +2,8 @@
 
 import logging
 
-import structlog
-
 from bridge.notifiers.base import Message, Notifier, State
+from remedy.config.logger import structlog
 
 
 class Log(Notifier):

@@ -5,8 +5,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 
-import structlog
-
 from bridge.actions.base import Allow
 from bridge.ledger import runs
 from bridge.ledger.promise import DURABLE, Go
@@ -16,6 +14,7 @@ from bridge.policy.remediation import Policy, Remediation
 from bridge.run.recovery import Recovery
 from bridge.run.runner import Runner, UnwrittenError, Work
 from bridge.telling import about
+from remedy.config.logger import structlog
 
 _GIVE_UP_SECONDS = 7.0
 """So long may steps take that have been told to give up."""

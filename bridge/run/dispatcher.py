@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 
-import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
@@ -36,6 +35,7 @@ from bridge.run.crew import Crew
 from bridge.run.runner import Runner
 from bridge.steady import SteadyClock
 from bridge.telling import tell
+from remedy.config.logger import structlog
 
 _LONGEST_SLEEP_SECONDS = 5.0
 _LONGEST_REST_SECONDS = 0.05

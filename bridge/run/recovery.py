@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from functools import partial
 
-import structlog
-
 from bridge.actions.base import Allow, StepOutcome
 from bridge.ledger import journal, runs
 from bridge.ledger.journal import StepBegin, StepEnd
@@ -15,6 +13,7 @@ from bridge.policy.remediation import Policy, Remediation
 from bridge.run.runner import Runner
 from bridge.run.survivors import Survivor
 from bridge.telling import about
+from remedy.config.logger import structlog
 
 Submit = Callable[[Run, Remediation, Callable[[Remediation, Allow], None]], None]
 """Lets a worker do something for a run."""

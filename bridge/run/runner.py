@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-import structlog
 from sqlalchemy import Connection
 
 from bridge.actions.backups.store import BackupStore
@@ -27,6 +26,7 @@ from bridge.run.turns import Over, Turn, Turns
 from bridge.run.verification import prove
 from bridge.telling import Event, about
 from bridge.verify.base import NOTHING_WANTED, Evidence, Scene
+from remedy.config.logger import structlog
 
 Work = Callable[[Remediation, Allow], None]
 """Something to be done for a run, with the policy with which it started."""

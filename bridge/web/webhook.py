@@ -6,7 +6,6 @@ It is answered before Flask: a fix waits for it, and Flask's contexts and routes
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from flask import Response
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, ServiceUnavailable, UnsupportedMediaType
 from werkzeug.wrappers import Request
@@ -18,6 +17,7 @@ from bridge.metrics import Answered
 from bridge.web.answers import as_json, http_refusal, refusal
 from bridge.web.body import MAX_BODY, read_whole
 from bridge.web.guard import WEBHOOK, Guard
+from remedy.config.logger import structlog
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication

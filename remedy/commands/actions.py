@@ -15,6 +15,7 @@ from bridge.actions.base import Action
 from remedy.config import kinds
 from remedy.config.durations import format_duration
 from remedy.config.extras import MissingExtra
+from remedy.reference.fields import about_fields, schema_of
 
 
 class _WrongUse(click.ClickException):
@@ -39,7 +40,7 @@ def command(name: str | None, as_json: bool) -> None:
         kind = kinds.load(actions, name, Action, "action")
     except ValueError as unknown:
         raise _WrongUse(str(unknown)) from None
-    click.echo(json.dumps(kind.model_json_schema(), indent=2) if as_json else page(name, kind))
+    click.echo(json.dumps(schema_of(kind), indent=2) if as_json else page(name, kind))
 
 
 def _summary(name: str) -> str:
@@ -60,11 +61,11 @@ def page(name: str, kind: type[Action]) -> str:
 
 
 def _fields(kind: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    schema = kind.model_json_schema()
+    schema, about = kind.model_json_schema(), about_fields(kind)
     for name, info in kind.model_fields.items():
         key = info.alias or name
         form = ", ".join(filter(None, [_form(schema["properties"][key], schema.get("$defs", {})), _default(info)]))
-        yield f"- `{prefix}{key}` ({form}): {' '.join((info.description or '').split())}"
+        yield f"- `{prefix}{key}` ({form}): {about[name]}"
         for inner in models_in(info.annotation):
             yield from _fields(inner, f"{prefix}{key}.")
 

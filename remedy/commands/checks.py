@@ -11,6 +11,7 @@ from exporters import checks
 from exporters.checks.base import Check
 from remedy.config import kinds
 from remedy.config.durations import format_duration
+from remedy.reference.fields import about_fields, schema_of
 
 
 @click.command()
@@ -28,11 +29,12 @@ def command(name: str | None, as_json: bool) -> None:
     except ValueError as unknown:
         raise click.BadParameter(str(unknown)) from None
     if as_json:
-        click.echo(json.dumps({kind: model.model_json_schema() for kind, model in found.items()}))
+        click.echo(json.dumps({kind: schema_of(model) for kind, model in found.items()}))
     elif name:
         click.echo(f"{inspect.getdoc(found[name])}\n")
+        about = about_fields(found[name])
         for key, field in found[name].model_fields.items():
-            click.echo(f"{key}{_default(field)}: {field.description or ''}".rstrip(": "))
+            click.echo(f"{key}{_default(field)}: {about[key]}".rstrip(": "))
     else:
         for kind, model in found.items():
             click.echo(f"{kind:16}{(inspect.getdoc(model) or '').splitlines()[0]}")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-import structlog
 
+from remedy.config.logger import structlog
 from remedy.config.problems import ConfigError, Problem
 from remedy.control.options import AS_JSON
 from remedy.rehearsal.playing import play

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, HttpUrl
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import ModelSchema
 
 from remedy.config.durations import format_duration
 
@@ -45,12 +47,32 @@ class Key:
 
 def keys_of(model: type[BaseModel]) -> Iterator[Key]:
     """Yield the keys of a model in the order in which they stand in its file."""
-    said = dict(_attribute_docstrings(model))
+    said = about_fields(model)
     for name, info in model.model_fields.items():
-        about = info.description or said.get(name, "")
-        yield Key(
-            info.alias or name, _kind(info.annotation), _default(info), info.is_required(), " ".join(about.split())
-        )
+        yield Key(info.alias or name, _kind(info.annotation), _default(info), info.is_required(), said[name])
+
+
+def about_fields(model: type[BaseModel]) -> dict[str, str]:
+    """Return what each field is for, in one line: its description, or what stands below it in the source."""
+    said = dict(_attribute_docstrings(model))
+    return {
+        name: " ".join((info.description or said.get(name, "")).split()) for name, info in model.model_fields.items()
+    }
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Return its JSON Schema, which says of each field what it is for."""
+    return model.model_json_schema(schema_generator=_Documented)
+
+
+class _Documented(GenerateJsonSchema):
+    def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
+        made = super().model_schema(schema)
+        model = schema["cls"]
+        for name, about in about_fields(model).items():
+            if about:
+                made["properties"][model.model_fields[name].alias or name]["description"] = about
+        return made
 
 
 def models_below(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:

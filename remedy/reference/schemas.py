@@ -17,6 +17,7 @@ from exporters import checks
 from exporters.checks.base import Check
 from exporters.config import _File as ExporterFile
 from remedy.config import kinds
+from remedy.reference.fields import schema_of
 from remedy.rehearsal.keys import RehearsalFile
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -60,13 +61,13 @@ def _kinds(package: ModuleType, base: type[BaseModel]) -> list[tuple[str, type[B
 
 
 def _of(model: type[BaseModel], title: str) -> Schema:
-    schema = model.model_json_schema(by_alias=True)
+    schema = schema_of(model)
     return {"$schema": _DIALECT, **schema, "title": title}
 
 
 def _fields(kind: type[BaseModel], definitions: Schema) -> Schema:
     """Return the schema of a kind; what it defines moves to the file's definitions."""
-    schema = kind.model_json_schema(by_alias=True)
+    schema = schema_of(kind)
     definitions.update(schema.pop("$defs", {}))
     schema.pop("description", None)
     return schema

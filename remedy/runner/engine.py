@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable
 
-import structlog
 from sqlalchemy import Connection
 
 from bridge.core import Bridge, NotReadyError
@@ -17,6 +16,7 @@ from exporters.exporter import Exporter
 from exporters.health import Overall, overall
 from exporters.logs.redaction import shown
 from exporters.probing import NotProbedError
+from remedy.config.logger import structlog
 from remedy.runner.rules import CERTAIN
 from remedy.runner.takeover import ended_meanwhile
 from remedy.runner.watch import Watch

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import structlog
+from remedy.config.logger import structlog
 
 _LARGEST = 10 * 1024 * 1024
 """Bytes; a larger log becomes `auto_fix.log.1` before the next line is written."""

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from types import FrameType
 
 import click
-import structlog
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
@@ -16,6 +15,7 @@ from bridge.core import Bridge
 from bridge.ledger.store import LedgerError
 from bridge.service import BridgeService
 from exporters.exporter import Exporter
+from remedy.config.logger import structlog
 from remedy.config.problems import ConfigError, Problem
 from remedy.runner.cycles import Cycles, Rhythm
 from remedy.runner.engine import Engine

@@ -11,7 +11,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
 from bridge.actions.backups.copying import Copier, Found, look
@@ -27,6 +26,7 @@ from bridge.actions.base import (
 )
 from bridge.actions.host.sizes import Size, spell_size
 from remedy.config.durations import Duration
+from remedy.config.logger import structlog
 
 _MOST = {Touch.CONTENT: 10_000, Touch.PERMISSIONS: 100_000}
 """Files, folders and links that are kept for one step."""
@@ -39,7 +39,7 @@ _UNTOUCHED_SECONDS = 3600.0
 class BackupLimits(BaseModel):
     """How long backups are kept, and how much of them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     keep: Annotated[Duration, Field(ge=timedelta(hours=1))] = timedelta(days=7)
     """How long what was copied before a fix is kept."""

@@ -19,7 +19,7 @@ PatternId = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-
 class ExporterMatches(BaseModel):
     """Which matches of which exporter."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: Annotated[Text, StringConstraints(pattern=r"^https?://")]
     """The exporter, as `http://127.0.0.1:9195`; it begins like one of `allow.urls`. No label fills it."""

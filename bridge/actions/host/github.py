@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, StringConstraints
 
 from bridge.actions.base import Allow, StepContext, StepError
 from bridge.actions.host.fields import AbsolutePath, Text
@@ -17,8 +17,6 @@ _FOUND, _NO_SUCCESS = 302, 300
 
 class GithubAccess(BaseModel):
     """Fields of an action that works on one repository."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     repository: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,39}/[A-Za-z0-9_.-]{1,100}$")]
     """`owner/name`, of `allow.repositories`."""

@@ -33,7 +33,7 @@ ProcessName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@:+()-]+$"
 class Expected(BaseModel):
     """What a process must look like to be the one meant; everything that is given must hold."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: ProcessName | None = None
     """Its name, as `ps -o comm` shows it."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, model_validator
 
 from bridge.actions.base import StepContext, StepError, StepRefusedError
 from bridge.actions.host.fields import UserName
@@ -20,8 +20,6 @@ _THING = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 class WantedPermissions(BaseModel):
     """Fields that say how it should be; at least one of them."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     owner: UserName | None = None
     """Who should own them."""

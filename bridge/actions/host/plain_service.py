@@ -29,7 +29,7 @@ _LOG_TAIL = 2000
 class PlainService(Surroundings):
     """How to find, stop and start it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     pid_file: AbsolutePath | None = None
     """Where its process number stands. It is written anew at each start; the service may write it too."""

@@ -30,7 +30,7 @@ _TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid =
 class ExpectedSession(BaseModel):
     """What a session must look like to be the one meant; everything that is given must hold."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     application: ProcessName
     """Its `application_name`, of `allow.processes`."""

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, StringConstraints
 
 from bridge.actions.base import Allow, StepContext, StepError, StepTimeoutError
 from bridge.actions.host.fields import AbsolutePath
@@ -31,8 +31,6 @@ SlotName = Annotated[str, StringConstraints(pattern=r"^slot[0-9]{1,6}$")]
 
 class OneSlot(BaseModel):
     """Fields that name one slot."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     workspaces: AbsolutePath
     """The pool's folder, inside an allowed root."""

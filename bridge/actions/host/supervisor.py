@@ -51,7 +51,7 @@ class ProgramInfo:
 class SupervisedProgram(BaseModel):
     """Which program of which supervisord."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     program: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:-]*$", max_length=255)]
     """Its name (`group:name` in a group), of `allow.units`."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from bridge.actions.base import Output, StepError
 from bridge.actions.host.children import BASE_ENV
@@ -19,8 +19,6 @@ _LOADS_CODE = re.compile(r"LD_.*|GCONV_PATH|GLIBC_TUNABLES|BASH_ENV|BASH_FUNC.*|
 
 class Surroundings(BaseModel):
     """Fields that actions which start programs share."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     cwd: AbsolutePath | None = None
     """The folder in which it runs; else `/`."""

@@ -9,6 +9,7 @@ from bridge import actions
 from bridge.actions.base import Action
 from remedy.commands.actions import command, models_in, page
 from remedy.config import kinds
+from remedy.reference.fields import about_fields
 
 KINDS = kinds.names(actions)
 
@@ -21,10 +22,7 @@ def test_a_page_is_complete(name: str) -> None:
         assert word in text
     models = [kind, *(inner for info in kind.model_fields.values() for inner in models_in(info.annotation))]
     assert [
-        f"{model.__name__}.{key}"
-        for model in models
-        for key, info in model.model_fields.items()
-        if not info.description
+        f"{model.__name__}.{key}" for model in models for key, about in about_fields(model).items() if not about
     ] == []
 
 
