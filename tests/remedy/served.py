@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from functools import cached_property
 from pathlib import Path
 
 from flask import Flask, Response, request
@@ -21,9 +22,18 @@ class Sample:
         if "SAMPLE_IS_WRONG" in os.environ:
             raise ConfigError([Problem("sample.yml", 3, "checks[0]", "the key 'kind' is missing")])
         self.reloads = 0
-        self.wsgi = Flask(__name__)
-        self.wsgi.add_url_rule("/", view_func=self.answer)
-        self.wsgi.add_url_rule("/slow", view_func=self.answer_late, methods=["POST"])
+
+    @cached_property
+    def wsgi(self) -> Flask:
+        """The HTTP side, made when a file is there where one is waited for."""
+        if (awaited := os.environ.get("SAMPLE_WAITS_FOR")) is not None:
+            print("waiting", flush=True)
+            while not Path(awaited).exists():
+                time.sleep(0.01)
+        app = Flask(__name__)
+        app.add_url_rule("/", view_func=self.answer)
+        app.add_url_rule("/slow", view_func=self.answer_late, methods=["POST"])
+        return app
 
     def answer(self) -> Response:
         """Say how the request came, what it showed, and what a child of the process would inherit."""

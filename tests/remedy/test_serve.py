@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.remedy.conftest import Certificates
@@ -102,6 +103,19 @@ def test_it_is_ready_when_the_service_is_reloads_on_hup_and_ends_on_term(start: 
     out, err = served.process.communicate(timeout=30)
     assert (out, err, served.process.returncode) == ("stopped\n", "", 0)
     assert not served.local.exists()
+
+
+def test_work_begins_before_there_is_a_http_side_and_a_reload_meanwhile_waits(start: Start, tmp_path: Path) -> None:
+    served = start(SAMPLE_WAITS_FOR=str(tmp_path / "go"))
+    assert [served.said(), served.said()] == ["started", "waiting"]
+    served.process.send_signal(signal.SIGHUP)
+    (worker,) = psutil.Process(served.process.pid).children()
+    while worker.num_threads() == 1:  # the reload waits in one of its own
+        assert worker.is_running()
+    (tmp_path / "go").touch()
+    assert served.said() == "reloaded"
+    served.told("READY=1")
+    assert get(http.client.HTTPConnection("127.0.0.1", served.port)) == "loopback None 1 nothing"
 
 
 def test_a_wrong_configuration_is_a_line_and_not_a_trace(start: Start) -> None:
