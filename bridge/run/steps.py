@@ -1,6 +1,7 @@
 """One step: filled from labels, checked against what is allowed, run under its own timeout, its output kept."""
 
 import functools
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -63,7 +64,7 @@ class Workshop:
         """
         checked_at = time.monotonic()
         ready = self._ready(step)
-        context = replace(self._context(ready.timeout), checked_at=checked_at)
+        context = self._context(ready.timeout, checked_at)
         begins: Reply[StepContext | None] = Reply()
 
         def do() -> StepEnd | None:
@@ -108,7 +109,7 @@ class Workshop:
             raise StepRefusedError("; ".join(refusals))
         return action
 
-    def _context(self, timeout: timedelta) -> StepContext:
+    def _context(self, timeout: timedelta, checked_at: float = -math.inf) -> StepContext:
         return StepContext(
             labels=self.run.episode.labels,
             target=self.run.target,
@@ -120,6 +121,7 @@ class Workshop:
             output=Output(),
             tell=lambda notifiers, message: self.tell(notifiers, redact(message)),
             ours=self.ours,
+            checked_at=checked_at,
         )
 
     def _work(self, action: Action, name: str, context: StepContext) -> StepEnd:

@@ -207,3 +207,20 @@ def test_fields_are_filled_at_any_depth() -> None:
 )
 def test_the_port_is_cut_from_an_address(address: str, host: str) -> None:
     assert host_of(address) == host
+
+
+NAMES = st.sampled_from(["x", "values", "items", "if", "none", "loop", "self", "__class__", "_x", "x1", "a_b"])
+
+
+def filled(text: str, labels: dict[str, str]) -> str:
+    try:
+        return render(text, labels)
+    except TemplateValueError as error:
+        return str(error)
+
+
+@given(NAMES, st.dictionaries(NAMES, st.sampled_from(["", "1", " ", "a\nb", "{{ labels.x }}", "x" * 2000])))
+def test_one_label_alone_is_filled_as_jinja_would(name: str, labels: dict[str, str]) -> None:
+    for spaces in ("", " ", "\n", "\u3000"):
+        only = f"{{{{{spaces}labels.{name}{spaces}}}}}"
+        assert filled(only, labels) == filled(f"{only}{{# #}}", labels).replace("{# #}", "")
