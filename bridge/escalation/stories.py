@@ -68,9 +68,9 @@ def _pairs(labels: Mapping[str, str]) -> list[str]:
 
 def _line(text: str, longest: int = 1000) -> str:
     """Make one plain, short line of a text that came from outside: no text of an alert may pass for a part of ours."""
-    unseen = not text.isprintable()
-    plain = "".join(char if char.isprintable() or char in _JOINERS else " " for char in text) if unseen else text
-    return plain if len(plain) <= longest else f"{plain[: longest - 1]}…"
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() or char in _JOINERS else " " for char in text)
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _decisions(connection: Connection, episode: Episode) -> str:

@@ -168,7 +168,7 @@ def render_fields(value: Any, labels: Mapping[str, str]) -> Any:
 
 @functools.lru_cache(maxsize=1024)
 def _only_label(text: str) -> str | None:
-    """Return the label that is all of a template: such a one needs no Jinja, which would take ten times as long."""
+    """Return the label that is all of a template: without Jinja it is filled in a sixteenth of the time."""
     found = _ONE_LABEL.fullmatch(text)
     return found[1] if found else None
 

@@ -40,7 +40,7 @@ from remedy.config.logger import structlog
 _LONGEST_SLEEP_SECONDS = 5.0
 _LONGEST_REST_SECONDS = 0.05
 _HEAD_START_SECONDS = 0.5
-"""A first round that asks nobody who is slow takes a tenth of it."""
+"""With a thousand that wait, and nobody slow to ask, a first round takes a fifth of it at most."""
 _MANY, _RESTS = 4, 3
 """A round that looks at more than so many and begins nothing rests so many times as long as it took, within that: in a
 storm a few large ones leave more to the intake than many."""
