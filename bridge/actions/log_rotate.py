@@ -11,7 +11,16 @@ from pydantic import Field, model_validator
 
 from bridge.actions.base import Action, Allow, StepContext, StepError
 from bridge.actions.host.fields import AbsolutePath, FileGlob
-from bridge.actions.host.folders import Place, exists, opened, opened_file, parent_of, place_refusal, places_of
+from bridge.actions.host.folders import (
+    Place,
+    StepMissingError,
+    exists,
+    opened,
+    opened_file,
+    parent_of,
+    place_refusal,
+    places_of,
+)
 from bridge.actions.host.replacing import discard, unfinished
 from bridge.actions.host.sizes import Size, spell_size
 from bridge.actions.host.sweep import Search, find
@@ -96,9 +105,12 @@ class LogRotate(Action):
             context.pause(0)
             with opened(parent_of(log)) as folder:
                 try:
-                    _Rotation(self, folder, log, context).run()
+                    was_there = _Rotation(self, folder, log, context).run()
                 except OSError as error:
                     raise StepError(f"'{log.path}' cannot be rotated: {error.strerror}") from None
+            if not was_there:
+                context.output.say(f"gone meanwhile: {log.path}")
+                continue
             context.output.say(f"rotated: {log.path} ({spell_size(size)})")
             rotated += 1
         return f"rotated {rotated} logs"
@@ -107,19 +119,28 @@ class LogRotate(Action):
         search = Search(self.patterns, -1e9, recursive=False)
         for directory in places_of(self.directories, context.allow, missing_ok=self.missing_ok):
             for file in find(directory, search, context):
-                yield from self._if_large(Place(file.folder.root, (*file.folder.way, file.name)))
+                found = Place(file.folder.root, (*file.folder.way, file.name))
+                yield from self._if_large(found, missing_ok=True)  # nobody named it: it may be gone meanwhile
         for log in places_of(self.files, context.allow, missing_ok=self.missing_ok):
-            yield from self._if_large(log)
+            yield from self._if_large(log, missing_ok=self.missing_ok)
 
-    def _if_large(self, log: Place) -> Iterator[tuple[Place, int]]:
-        with opened_file(log) as descriptor:
-            size = os.fstat(descriptor).st_size
+    def _if_large(self, log: Place, *, missing_ok: bool) -> Iterator[tuple[Place, int]]:
+        try:
+            with opened_file(log) as descriptor:
+                size = os.fstat(descriptor).st_size
+        except StepMissingError:
+            if missing_ok:
+                return
+            raise
         if size >= self.size:
             yield log, size
 
 
 class _Rotation:
-    """One log, in its open folder: moved one by one from the oldest on, so that a crash overwrites nothing."""
+    """One log, in its open folder: moved one by one from the oldest on, so that a crash overwrites nothing.
+
+    Its writer may set it aside as well, and others delete old ones: what is gone when its turn comes needs no move.
+    """
 
     def __init__(self, wanted: LogRotate, folder: int, log: Place, context: StepContext) -> None:
         self._wanted, self._folder, self._log, self._context = wanted, folder, log, context
@@ -131,8 +152,8 @@ class _Rotation:
         if not self._exists(self._name) and self._exists(self._copying):
             self._name_new()
 
-    def run(self) -> None:
-        """Rotate it.
+    def run(self) -> bool:
+        """Rotate it, and tell whether it was still there.
 
         Raises:
             OSError: it cannot be; a new log, a copy or a compressed one that is not whole does not stay.
@@ -140,28 +161,37 @@ class _Rotation:
         for left in (self._copying, self._compressing):
             discard(left, self._folder)
         try:
-            self._rotate()
+            if not self._set_aside():
+                discard(self._copying, self._folder)
+                return False
+            if self._wanted.method is Method.RENAME:
+                self._name_new()
+            if self._wanted.compress:
+                for number in range(2, self._wanted.keep + 1):
+                    self._compress(f"{self._name}.{number}")
         except BaseException:
             if self._exists(self._name):
                 discard(self._copying, self._folder)
             discard(self._compressing, self._folder)
             raise
+        return True
 
-    def _rotate(self) -> None:
-        info = os.stat(self._name, dir_fd=self._folder, follow_symlinks=False)
-        if self._wanted.method is Method.RENAME:
-            os.close(self._made(self._copying, info))
-        for number in range(self._first_free(), 0, -1):
-            for suffix in ("", ".gz"):
-                self._shift(number, suffix)
-        if self._wanted.method is Method.RENAME:
-            os.rename(self._name, f"{self._name}.1", src_dir_fd=self._folder, dst_dir_fd=self._folder)
-            self._name_new()
-        else:
-            self._copy_and_cut()
-        if self._wanted.compress:
-            for number in range(2, self._wanted.keep + 1):
-                self._compress(f"{self._name}.{number}")
+    def _set_aside(self) -> bool:
+        """Make it number 1, and tell whether it was still there: nothing else is missed on the way."""
+        try:
+            info = os.stat(self._name, dir_fd=self._folder, follow_symlinks=False)
+            if self._wanted.method is Method.RENAME:
+                os.close(self._made(self._copying, info))
+            for number in range(self._first_free(), 0, -1):
+                for suffix in ("", ".gz"):
+                    self._shift(number, suffix)
+            if self._wanted.method is Method.RENAME:
+                os.rename(self._name, f"{self._name}.1", src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            else:
+                self._copy_and_cut()
+        except (FileNotFoundError, StepMissingError):
+            return False
+        return True
 
     def _first_free(self) -> int:
         """Find the first number that is not in use: what lies beyond a gap need not move."""
@@ -171,13 +201,12 @@ class _Rotation:
         return self._wanted.keep
 
     def _shift(self, number: int, suffix: str) -> None:
-        old = f"{self._name}.{number}{suffix}"
-        if not self._exists(old):
-            return
-        if number == self._wanted.keep:
-            os.unlink(old, dir_fd=self._folder)
-        else:
-            os.rename(old, f"{self._name}.{number + 1}{suffix}", src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        old, new = f"{self._name}.{number}{suffix}", f"{self._name}.{number + 1}{suffix}"
+        with suppress(FileNotFoundError):
+            if number == self._wanted.keep:
+                os.unlink(old, dir_fd=self._folder)
+            else:
+                os.rename(old, new, src_dir_fd=self._folder, dst_dir_fd=self._folder)
 
     def _made(self, name: str, like: os.stat_result) -> int:
         """Make a file with the owner and the mode of another one, and return its descriptor."""
@@ -216,10 +245,8 @@ class _Rotation:
         target.flush()
 
     def _compress(self, name: str) -> None:
-        if not self._exists(name):
-            return
         plain = Place(self._log.root, (*self._log.way[:-1], name))
-        with opened_file(plain) as source:
+        with suppress(StepMissingError), opened_file(plain) as source:
             info = os.fstat(source)
             if is_written(info):
                 self._context.output.say(f"not compressed: somebody still writes to {plain.path}")
@@ -231,8 +258,8 @@ class _Rotation:
                         self._context.pause(0)
                 raw.flush()
                 os.fsync(raw.fileno())
-        os.rename(self._compressing, f"{name}.gz", src_dir_fd=self._folder, dst_dir_fd=self._folder)
-        os.unlink(name, dir_fd=self._folder)
+            os.rename(self._compressing, f"{name}.gz", src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            discard(name, self._folder)
 
     def _exists(self, name: str) -> bool:
         try:

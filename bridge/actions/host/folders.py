@@ -39,6 +39,10 @@ _SYSTEM = frozenset(
 )
 
 
+class StepMissingError(StepError):
+    """The file that was to be opened is not there."""
+
+
 @dataclass(frozen=True)
 class Place:
     """A path inside an allowed root: the root, and the way from it, component by component."""
@@ -128,7 +132,8 @@ def opened_file(file: Place, flags: int = os.O_RDONLY, mode: int = 0o600) -> Ite
 
     Raises:
         StepRefusedError: it is a symlink, no regular file, or (for writing) has another name elsewhere.
-        StepError: it is missing or cannot be opened.
+        StepMissingError: it is missing; its folder is there.
+        StepError: it cannot be opened.
     """
     with opened(parent_of(file)) as folder:
         name = file.way[-1]
@@ -137,7 +142,8 @@ def opened_file(file: Place, flags: int = os.O_RDONLY, mode: int = 0o600) -> Ite
         except OSError as error:
             if is_symlink(folder, name):
                 raise StepRefusedError(f"'{file.path}' is a symlink; name the real file") from None
-            raise StepError(f"'{file.path}' cannot be opened: {error.strerror}") from None
+            kind = StepMissingError if isinstance(error, FileNotFoundError) else StepError
+            raise kind(f"'{file.path}' cannot be opened: {error.strerror}") from None
     try:
         info = os.fstat(descriptor)
         if not stat.S_ISREG(info.st_mode):

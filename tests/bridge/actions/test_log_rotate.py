@@ -7,8 +7,11 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -105,6 +108,107 @@ def test_what_somebody_still_writes_is_not_compressed(logs: Path, context: StepC
     log.write_text("x")
     LogRotate(files=(log,), size=1).run(context)
     assert (logs / "app.log.4.gz").exists()
+
+
+def test_a_process_that_ends_while_writers_are_looked_for(
+    logs: Path, context: StepContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two writers the first looked at ends just then: that fails nothing, and the other one is found."""
+    (logs / "app.log").write_text("new\n")
+    (logs / "app.log.1").write_text("old\n")
+    with (logs / "app.log.1").open("a") as old:
+        writers = {f"/proc/{writer.pid}/fd": writer for writer in (_sleeping(old.fileno()), _sleeping(old.fileno()))}
+    listed, ended = os.scandir, []
+
+    def listing(path: Any = ".") -> Any:
+        if str(path) in writers and not ended:
+            writers[str(path)].kill()
+            ended.append(writers[str(path)].wait())
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", listing)
+    try:
+        assert LogRotate(files=(logs / "app.log",), size=1).run(context) == "rotated 1 logs"
+    finally:
+        for writer in writers.values():
+            writer.kill()
+            writer.wait()
+    assert ended
+    assert "not compressed: somebody still writes" in context.output.text()
+    assert texts(logs) == {"app.log": "", "app.log.1": "new\n", "app.log.2": "old\n"}
+
+
+def _sleeping(output: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sleep", "60"], stdout=output)
+
+
+@pytest.mark.parametrize("method", ["rename", "copytruncate"])
+@pytest.mark.parametrize("case", ["app.log", "app.log, made anew", "app.log.1", "app.log.2", "app.log.3.gz"])
+def test_what_is_taken_away_beside_it(case: str, method: str, home: Path, logs: Path, context: StepContext) -> None:
+    """A writer sets its log aside itself, or somebody clears old ones away: just before each call that names the file.
+
+    None of these fails the step, no line is in neither place, and the other log is rotated.
+    """
+    name, _, made_anew = case.partition(", ")
+    taken = home / "taken"
+
+    def take() -> None:
+        with suppress(FileNotFoundError):
+            (logs / name).rename(taken / name)
+
+    def give_back() -> None:
+        with (logs / name).open("a") as log:
+            log.write("anew\n")
+
+    for point in count(1):
+        _emptied(taken)
+        _emptied(logs)
+        for number, text in enumerate(("0\n", "1\n", "2\n")):
+            (logs / (f"app.log.{number}" if number else "app.log")).write_text(text)
+        (logs / "app.log.3.gz").write_bytes(gzip.compress(b"3\n"))
+        (logs / "other.log").write_text("other\n")
+        with pytest.MonkeyPatch.context() as patched:
+            reached = _at_call(point, name, take, give_back if made_anew else lambda: None, patched)
+            said = LogRotate(directories=(logs,), size=1, method=method).run(context)
+        found = [*texts(logs).values(), *texts(taken).values()]
+        expected = {"0\n", "1\n", "2\n", "3\n", "other\n"} | ({"anew\n"} if reached and made_anew else set())
+        assert set(found) - {""} == expected, (point, reached)
+        assert (logs / "other.log.1").exists()
+        assert not list(logs.glob(".*"))
+        if not reached:
+            break
+    assert said == "rotated 2 logs"
+    assert point > 2
+
+
+def _emptied(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for file in folder.iterdir():
+        file.unlink()
+
+
+def _at_call(
+    point: int, name: str, before: Callable[[], None], after: Callable[[], None], patched: pytest.MonkeyPatch
+) -> list[str]:
+    """Do something before and after the call of this number that names a file; tell, in a list, that it was reached."""
+    calls, reached = count(1), []
+
+    def around(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **keys: Any) -> Any:
+            if name not in arguments[:2] or next(calls) != point:
+                return function(*arguments, **keys)
+            reached.append(function.__name__)
+            before()
+            try:
+                return function(*arguments, **keys)
+            finally:
+                after()
+
+        return call
+
+    for function in (os.stat, os.open, os.rename, os.unlink, os.link):
+        patched.setattr(os, function.__name__, around(function))
+    return reached
 
 
 def test_copytruncate_keeps_the_file_that_is_written(logs: Path, context: StepContext) -> None:
