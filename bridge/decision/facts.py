@@ -37,7 +37,9 @@ class History:
 
     pause: Pause | None = None
     busy_with: int | None = None
-    """The run at work on the same host."""
+    """The run at work on the same host, or of the same remediation on the same target from another one."""
+    busy_host: str | None = None
+    """The other host from where it works on the target; None: it is on the same host."""
     last_end: float | None = None
     """When the last run of this remediation on this target ended that had started a step."""
     running: int = 0

@@ -121,11 +121,12 @@ def paused(case: Case) -> Decision | None:
 
 
 def target_busy(case: Case) -> Decision | None:
-    """Hold while another run is at work on the host."""
-    busy = case.history.busy_with
+    """Hold while another run is at work on the host, or on the target from another host."""
+    busy, other = case.history.busy_with, case.history.busy_host
     if busy is None:
         return None
-    return Decision(Verdict.TARGET_BUSY, f"run {busy} is at work on {case.host}", _again(case, LOOK_AGAIN_SECONDS))
+    where = case.host if other is None else f"{case.target} from {other}"
+    return Decision(Verdict.TARGET_BUSY, f"run {busy} is at work on {where}", _again(case, LOOK_AGAIN_SECONDS))
 
 
 def cooldown(case: Case) -> Decision | None:

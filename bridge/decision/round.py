@@ -106,7 +106,7 @@ class Round:
             case Verdict.RUN:
                 run = runs.create(self.connection, candidate, RunState.RUNNING, decision.reason, self.now)
                 self.jobs.append(Job(Work.ATTEMPT, run, remediation))
-                histories.slot(run.id, run.remediation, run.host, first=True)
+                histories.slot(run, first=True)
                 self._record(candidate, decision, run.id)
             case Verdict.DRY_RUN:
                 run = runs.create(self.connection, candidate, RunState.QUEUED, decision.reason, self.now)
@@ -158,7 +158,7 @@ class Round:
             decision = by_hand.now_or_never(case, decision)
         match decision.verdict:
             case Verdict.RUN:
-                histories.slot(run.id, run.remediation, run.host, first=not run.attempts)
+                histories.slot(run, first=not run.attempts)
                 self.jobs.append(Job(Work.ATTEMPT, runs.begin(self.connection, run, self.now), remediation))
             case Verdict.DRY_RUN:
                 runs.change(self.connection, run.id, state=RunState.QUEUED, due_at=None)
@@ -176,7 +176,7 @@ class Round:
             runs.change(self.connection, run.id, due_at=self.now + gates.ASK_AGAIN_SECONDS)
             self.waits = True
             return
-        histories.slot(run.id, run.remediation, run.host, first=False)
+        histories.slot(run, first=False)
         runs.change(self.connection, run.id, state=RunState.VERIFYING, due_at=None)
         self.jobs.append(Job(Work.SETTLE, run, case.remediation))
 

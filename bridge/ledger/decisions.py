@@ -121,15 +121,17 @@ def finish(connection: Connection, episode_id: int, verdict: Verdict, reason: st
     return [(row.remediation, str(verdict)) for row in rows]
 
 
-def wake(connection: Connection, verdicts: Iterable[Verdict], now: float, hosts: Sequence[str] | None = None) -> None:
-    """Make what is held due now, retries too, because the reason may have ended (on some hosts, or for all)."""
-    which = {"verdicts": listed(verdicts), "now": now}
-    rows = (
-        _HELD_WITH.rows(connection, **which)
-        if hosts is None
-        else _HELD_ON.rows(connection, hosts=listed(hosts), **which)
-    )
-    _wake(connection, rows, now)
+def wake(connection: Connection, verdicts: Iterable[Verdict], now: float) -> None:
+    """Make what is held due now, retries too, because the reason may have ended."""
+    _wake(connection, _HELD_WITH.rows(connection, verdicts=listed(verdicts), now=now), now)
+
+
+def wake_on(
+    connection: Connection, verdict: Verdict, now: float, *, hosts: Iterable[str], targets: Iterable[str]
+) -> None:
+    """Do as `wake` with what is held on these hosts, or about these targets."""
+    places = {"hosts": listed(hosts), "targets": listed(targets)}
+    _wake(connection, _HELD_ON.rows(connection, verdict=verdict, now=now, **places), now)
 
 
 def wake_some(connection: Connection, verdict: Verdict, now: float, count: int) -> bool:
@@ -226,9 +228,13 @@ _SAID: dict[str, Any] = {
 }
 _THIS = update(decisions).where(decisions.c.id == bindparam("which"))
 _LATER = select(decisions.c.id, decisions.c.run_id).where(decisions.c.due_at > bindparam("now"))
-_WITH = _LATER.where(among(decisions.c.decision, "verdicts"))
-_HELD_WITH = Prepared(_WITH)
-_HELD_ON = Prepared(_WITH.where(among(decisions.c.host, "hosts")))
+_HELD_WITH = Prepared(_LATER.where(among(decisions.c.decision, "verdicts")))
+_HELD_ON = Prepared(
+    _LATER.where(
+        decisions.c.decision == bindparam("verdict"),
+        or_(among(decisions.c.host, "hosts"), among(decisions.c.target, "targets")),
+    )
+)
 _LONGEST_HELD = Prepared(
     _LATER.where(decisions.c.decision == bindparam("verdict")).order_by(decisions.c.due_at).limit(bindparam("count"))
 )

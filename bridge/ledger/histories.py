@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, exists, func, or_, select
 from bridge.decision.facts import Candidate, History, Pause
 from bridge.decision.gates import HOUR
 from bridge.ledger.prepared import Prepared, among, listed
+from bridge.ledger.runs import Run
 from bridge.ledger.schema import UNENDED, breaker_resets, breakers, decisions, episodes, pauses, runs
 from bridge.policy.config import Limits
 from bridge.policy.remediation import Remediation
@@ -32,11 +33,13 @@ class Histories:
         self._breakers = {row.remediation: row.reason for row in _BREAKERS.rows(connection)}
         self._busy: dict[str, set[int]] = {}
         """Runs that have a slot, by host."""
+        self._busy_targets: dict[tuple[str, str], dict[int, str]] = {}
+        """Their hosts, by (remediation, target): several hosts may share what a fix is about."""
         self._at_work: set[int] = set()
         for row in _UNENDED.rows(connection):
             if row.slot_at is None:
                 continue
-            self._busy.setdefault(row.host, set()).add(row.id)
+            self._busies(row.id, row.remediation, row.host, row.target)
             if row.state in AT_WORK:
                 self._at_work.add(row.id)
         since = now - limits.targets.window.total_seconds()
@@ -56,10 +59,11 @@ class Histories:
         """Return the history of one candidate; its own run, with the attempts behind it, is in nobody's way."""
         host_touched = (remediation.name, candidate.host) in self._touched
         returns, calm_at = self._flapping(candidate, remediation)
-        busy = [id_ for id_ in self._busy.get(candidate.host, ()) if id_ != run]
+        busy_with, busy_host = self._in_the_way(candidate, remediation.name, run)
         return History(
             pause=self._pauses.get("") or self._pauses.get(remediation.name),
-            busy_with=min(busy, default=None),
+            busy_with=busy_with,
+            busy_host=busy_host,
             last_end=self._ends.get((remediation.name, candidate.target)),
             running=len(self._at_work) - (run in self._at_work),
             runs_in_hour=self._in_hour,
@@ -72,10 +76,11 @@ class Histories:
             held=self._held,
         )
 
-    def slot(self, run_id: int, remediation: str, host: str, *, first: bool) -> None:
+    def slot(self, run: Run, *, first: bool) -> None:
         """Note that a run has got a slot in this round; `first`: for its first attempt."""
-        self._busy.setdefault(host, set()).add(run_id)
-        self._at_work.add(run_id)
+        remediation, host = run.remediation, run.host
+        self._busies(run.id, remediation, host, run.target)
+        self._at_work.add(run.id)
         if (remediation, host) not in self._touched:
             self._touched.add((remediation, host))
             self._hosts[remediation] = self._hosts.get(remediation, 0) + 1
@@ -98,6 +103,18 @@ class Histories:
     def tripped(self, remediation: str, reason: str) -> None:
         """Note that a breaker has opened in this round."""
         self._breakers[remediation] = reason
+
+    def _busies(self, run_id: int, remediation: str, host: str, target: str) -> None:
+        self._busy.setdefault(host, set()).add(run_id)
+        self._busy_targets.setdefault((remediation, target), {})[run_id] = host
+
+    def _in_the_way(self, candidate: Candidate, remediation: str, own: int) -> tuple[int | None, str | None]:
+        """Return which other run keeps the host busy, else the target, and then from which host."""
+        here = min((id_ for id_ in self._busy.get(candidate.host, ()) if id_ != own), default=None)
+        if here is not None:
+            return here, None
+        there = self._busy_targets.get((remediation, candidate.target), {})
+        return min(((id_, host) for id_, host in there.items() if id_ != own), default=(None, None))
 
     def _flapping(self, candidate: Candidate, remediation: Remediation) -> tuple[int, float | None]:
         """Return how often an alert came back, and when that is no longer too often, where it is."""
@@ -137,7 +154,9 @@ def _pauses(connection: Connection, now: float) -> dict[str, Pause]:
 
 _PAUSES = Prepared(select(pauses).where(or_(pauses.c.until.is_(None), pauses.c.until > bindparam("now"))))
 _BREAKERS = Prepared(select(breakers))
-_UNENDED = Prepared(select(runs.c.id, runs.c.host, runs.c.state, runs.c.slot_at).where(UNENDED))
+_UNENDED = Prepared(
+    select(runs.c.id, runs.c.remediation, runs.c.host, runs.c.target, runs.c.state, runs.c.slot_at).where(UNENDED)
+)
 _SLOTS = select(func.count()).select_from(runs)
 _COUNTS = Prepared(
     select(

@@ -175,7 +175,8 @@ def end_all(connection: Connection, ends: Sequence[End], now: float) -> set[int]
     over = [{"which": found[e.run_id].episode_id, "now": now, "why": f"its run ended: {e.outcome}"} for e in ended]
     _CLOSE_BY_HAND.each(connection, over)
     if found:
-        decisions.wake(connection, [Verdict.TARGET_BUSY], now, [row.host for row in found.values()])
+        hosts, targets = {row.host for row in found.values()}, {row.target for row in found.values()}
+        decisions.wake_on(connection, Verdict.TARGET_BUSY, now, hosts=hosts, targets=targets)
         free_slots(connection, now, len(found))
     return set(found)
 
@@ -236,7 +237,9 @@ _UNENDED = Prepared(_RUNS.where(UNENDED))
 """Not in order: for that SQLite would read every run there ever was."""
 _OF_EPISODE = Prepared(_RUNS.where(runs.c.episode_id == bindparam("episode"), UNENDED))
 _THIS = Prepared(_RUNS.where(runs.c.id == bindparam("which")))
-_OPEN = Prepared(select(runs.c.id, runs.c.host, runs.c.episode_id).where(among(runs.c.id, "ids"), UNENDED))
+_OPEN = Prepared(
+    select(runs.c.id, runs.c.host, runs.c.target, runs.c.episode_id).where(among(runs.c.id, "ids"), UNENDED)
+)
 _BEGUN = Prepared(select(runs.c.episode_id).where(among(runs.c.episode_id, "ids"), runs.c.started_at.is_not(None)))
 
 

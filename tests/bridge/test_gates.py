@@ -70,6 +70,7 @@ ROWS: list[tuple[str, Gate, Case, Verdict | None, float | None, str]] = [
     ("paused for long is looked at every minute", gates.paused, case(history={"pause": Pause("", "x", NOW + 9999)}), Verdict.PAUSED, LATER, "everything is paused: x"),
     ("host free", gates.target_busy, case(), None, None, ""),
     ("host busy", gates.target_busy, case(history={"busy_with": 7}), Verdict.TARGET_BUSY, LATER, "run 7 is at work on web-1"),
+    ("target busy from another host", gates.target_busy, case(history={"busy_with": 7, "busy_host": "web-2"}), Verdict.TARGET_BUSY, LATER, "run 7 is at work on web-1/http from web-2"),
     ("never run", gates.cooldown, case(), None, None, ""),
     ("just run", gates.cooldown, case(history={"last_end": NOW}), Verdict.COOLDOWN, NOW + 300, "web-1/http was last worked on 0 s ago, its cooldown is 5m"),
     ("cooling down", gates.cooldown, case(history={"last_end": NOW - 299}), Verdict.COOLDOWN, NOW + 1, "web-1/http was last worked on 299 s ago, its cooldown is 5m"),

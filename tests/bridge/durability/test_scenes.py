@@ -319,6 +319,21 @@ def test_what_is_critical_and_not_begun_within_five_minutes_is_told(world):
     assert told(world) == ["no_first_step"]
 
 
+@pytest.mark.parametrize("world", [('target: "{{ labels.cluster }}"\n        cooldown: 1s',)], indirect=True)
+def test_what_several_hosts_share_is_worked_on_by_one_run_at_a_time(world):
+    for host, cluster in (("web-1", "blue"), ("web-2", "blue"), ("web-3", "green")):
+        world.fire(labels(host, cluster=cluster), world.now)
+    world.round()
+    assert world.verdicts() == {"web-1": Verdict.RUN, "web-2": Verdict.TARGET_BUSY, "web-3": Verdict.RUN}
+    assert world.rows(decisions)[1].reason == "run 1 is at work on blue from web-1"
+    world.work()
+    world.round()
+    assert world.verdicts()["web-2"] == Verdict.COOLDOWN, "it is looked at as soon as that run has ended"
+    world.advance(1)
+    world.settle(2)
+    assert world.verdicts()["web-2"] == Verdict.RUN
+
+
 def test_a_storm_touches_no_more_hosts_than_allowed_and_tells_people_once(tmp_path):
     limits = "limits: {concurrent: 4, runs_per_hour: 100, targets: {max: 5, window: 10m}}"
     with opened(tmp_path, configuration(limits=limits)) as world:
