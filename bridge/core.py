@@ -148,12 +148,13 @@ class Bridge:
             if notification is None:
                 fires = [episode for episode, _ in episodes.in_state(connection, EpisodeState.OPEN)]
             else:
-                fires = as_episodes(notification, now)
+                fires = self._known(connection, as_episodes(notification, now))
             standings = parts.others.ask(fires) if fires else {}
+            pause = parts.dispatcher.pause_file.read()
 
             def remember(episode: Episode, remediation: Remediation, host: str, target: str) -> History:
                 candidate = Candidate(0, episode, remediation.name, host, target, "", now, 0)
-                histories = Histories(connection, [(candidate, remediation)], policy.settings.limits, now)
+                histories = Histories(connection, [(candidate, remediation)], policy.settings.limits, now, pause)
                 return histories.of(candidate, remediation)
 
             found = [
@@ -215,6 +216,13 @@ class Bridge:
         if parts is not None and parts.others.asks_nobody:
             parts.dispatcher.decide_at_once(connection, policy, now, receipts)
         return receipts
+
+    @staticmethod
+    def _known(connection: Connection, fires: list[Episode]) -> list[Episode]:
+        """Name those of these that fire already as the ledger does: they are no return of themselves."""
+        known = episodes.unclosed(connection, [episode.fingerprint for episode in fires])
+        ids = {fingerprint: row.id for fingerprint, row in known.items()}
+        return [replace(episode, id=ids.get(episode.fingerprint, episode.id)) for episode in fires]
 
     def _open(self) -> None:
         while not self._stopping.wait(_LOCK_SECONDS):
