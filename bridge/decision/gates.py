@@ -238,8 +238,8 @@ RECORDED: tuple[Gate, ...] = (paused, target_busy, cooldown, limited, breaker_op
 ASKED: tuple[Gate, ...] = (not_firing, silenced, inhibited)
 """Gates that need an answer from Prometheus and Alertmanager; asked before every attempt."""
 MODES: tuple[Gate, ...] = (awaiting_approval, dry_run)
-RETRIES: tuple[Gate, ...] = (paused, no_slot, *ASKED)
-"""Gates before a further attempt of a run that has begun."""
+RETRIES: tuple[Gate, ...] = (disabled, paused, no_slot, *ASKED, dry_run)
+"""Gates before a further attempt of a run that has begun: what was switched off since then is not tried again."""
 FINISHING: tuple[Gate, ...] = CONFIGURED + RECORDED + MODES
 """Gates of a run that is to finish though its alert is over: there is nothing to ask about it any more."""
 GATES: tuple[Gate, ...] = CONFIGURED + RECORDED + ASKED + MODES

@@ -160,7 +160,7 @@ class Round:
             case Verdict.RUN:
                 histories.slot(run, first=not run.attempts)
                 self.jobs.append(Job(Work.ATTEMPT, runs.begin(self.connection, run, self.now), remediation))
-            case Verdict.DRY_RUN:
+            case Verdict.DRY_RUN if not run.attempts:
                 runs.change(self.connection, run.id, state=RunState.QUEUED, due_at=None)
                 self.jobs.append(Job(Work.DRY_RUN, run, remediation))
             case _ if decision.due is None:

@@ -170,8 +170,9 @@ def test_the_order_is_that_of_the_design() -> None:
 
 @pytest.mark.parametrize("row", OBJECTIONS, ids=[str(row[0]) for row in OBJECTIONS])
 def test_before_a_further_attempt_only_what_may_have_changed_is_asked(row: tuple) -> None:
-    """A cooldown does not limit retries; a silence made during the retry delay stops the next one."""
-    asked_again = {Verdict.PAUSED, Verdict.LIMITED, Verdict.NOT_FIRING, Verdict.SILENCED, Verdict.INHIBITED}
+    """A cooldown does not limit retries; what was switched off or silenced in the retry delay stops the next one."""
+    asked_again = {Verdict.DISABLED, Verdict.PAUSED, Verdict.LIMITED}
+    asked_again |= {Verdict.NOT_FIRING, Verdict.SILENCED, Verdict.INHIBITED}
     again = objected([row, (None, {}, {"attempts": 1}, {})])
     assert (decide(again, RETRIES).verdict is row[0]) == (row[0] in asked_again)
 

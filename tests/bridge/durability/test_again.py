@@ -1,5 +1,7 @@
 """Another configuration, by a reload or by a start with it: what was decided with the one before is decided anew."""
 
+import re
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -76,6 +78,31 @@ def test_what_was_held_is_not_run_for_a_configuration_that_is_gone(tmp_path, was
         (row,) = world.rows(decisions, decisions.c.current)
         assert row.decision == verdict
         assert [touch.target for touch in world.hand.touches] == (["other"] * 2 if verdict is Verdict.RUN else [])
+
+
+SWITCHED_OFF = {
+    "off": ("mode: off", Verdict.DISABLED, "the mode of down is off"),
+    "without steps": ("auto_fix: false", Verdict.DISABLED, "down says auto_fix: false"),
+    "only tried out": ("mode: dry_run", Verdict.DRY_RUN, "the mode is dry_run: nothing is changed"),
+}
+
+
+@HOW
+@pytest.mark.parametrize(("now", "verdict", "why"), SWITCHED_OFF.values(), ids=SWITCHED_OFF)
+def test_what_was_switched_off_is_not_tried_again(tmp_path, now, verdict, why, change):
+    text = CONFIGURATION.format(extra="mode: auto")
+    with opened(tmp_path, text) as world:
+        world.hand.fails = True
+        world.fire(LABELS, world.now)
+        world.settle(2)
+        text = text.replace("mode: auto", now)
+        change(world, re.sub(r"steps: .*", "steps: []", text) if "auto_fix" in now else text)
+        world.advance(61)
+        world.settle(2)
+        (run,) = world.rows(runs)
+        assert (len(world.hand.touches), run.attempts, run.outcome, run.reason) == (1, 1, "cancelled", why)
+        (row,) = world.rows(decisions, decisions.c.current)
+        assert (row.decision, row.due_at) == (verdict, None)
 
 
 @HOW
