@@ -1,7 +1,7 @@
 """One round of deciding, in one transaction: what is due gets its verdict, and what may run gets its slot."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -43,6 +43,8 @@ class Round:
     """Names the process that starts the steps."""
     pause: Pause | None = None
     """A pause that is not in the ledger: the PAUSE file."""
+    kept: Callable[[int], Remediation | None] = lambda _run: None
+    """Gives the remediation as it was when a run under way started: that is what does its further attempts."""
     jobs: list[Job] = field(default_factory=list)
     waits: bool = False
     """Something was held, or became due: it must be looked at again."""
@@ -223,7 +225,11 @@ class Round:
 
     def _begin(self) -> None:
         """Journal attempts and their first steps with what led to them: one commit less before the first step."""
-        begun = [(job.run, job.remediation) for job in self.jobs if job.work is Work.ATTEMPT]
+        begun = [
+            (job.run, (self.kept(job.run.id) if job.run.attempts > 1 else None) or job.remediation)
+            for job in self.jobs
+            if job.work is Work.ATTEMPT
+        ]
         journal.begin_attempts(self.connection, [(run.id, run.attempts) for run, _ in begun], self.now)
         journal.begin_steps(
             self.connection,

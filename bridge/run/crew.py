@@ -62,6 +62,11 @@ class Crew:
         except RuntimeError as error:  # no thread can be started
             self._stranded.put((run.id, error, go))
 
+    def kept(self, run_id: int) -> Remediation | None:
+        """Return the remediation with which a run under way started; None: not in this process."""
+        kept = self._kept.get(run_id)
+        return None if kept is None else kept[0]
+
     def take_up_stranded(self) -> None:
         """Go on with runs whose worker failed: where the ledger could not be written, from where its journal ends.
 

@@ -181,7 +181,8 @@ class Dispatcher:
 
         def work(connection: Connection) -> tuple[Returning, Round]:
             returning = Returning(connection, policy, standings, now).look(due.returning)
-            return returning, Round(connection, policy, standings, now, self._runner.token, pause).look(due)
+            token, kept = self._runner.token, self._crew.kept
+            return returning, Round(connection, policy, standings, now, token, pause, kept).look(due)
 
         returned, done = self._ledger.write(work)
         self._metrics.count(returned.intake.receipt.decided, returned.intake.receipt.ended)

@@ -1,13 +1,15 @@
 """Another configuration, by a reload or by a start with it: what was decided with the one before is decided anew."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
 
 from bridge.decision.gates import Verdict
-from bridge.ledger.schema import decisions, runs
-from tests.bridge.durability.bridge_world import opened
+from bridge.ledger.schema import attempts, decisions, runs, steps
+from bridge.policy.remediation import Step
+from tests.bridge.durability.bridge_world import opened, recording
 from tests.bridge.durability.test_options import CONFIGURATION, LABELS
 from tests.bridge.world import policy
 
@@ -103,6 +105,24 @@ def test_what_was_switched_off_is_not_tried_again(tmp_path, now, verdict, why, c
         assert (len(world.hand.touches), run.attempts, run.outcome, run.reason) == (1, 1, "cancelled", why)
         (row,) = world.rows(decisions, decisions.c.current)
         assert (row.decision, row.due_at) == (verdict, None)
+
+
+@pytest.mark.parametrize(("change", "second"), [(reload, "recorded"), (start_anew, "other")])
+def test_the_journal_names_the_step_that_is_done(tmp_path, change, second):
+    """After a reload that is one of the policy with which the run started."""
+    with opened(tmp_path, CONFIGURATION.format(extra="mode: auto")) as world:
+        world.hand.fails = True
+        world.fire(LABELS, world.now)
+        world.settle(2)
+        kind = recording(world.hand)
+        world.with_recorded_steps = lambda other: replace(
+            other, remediations=tuple(replace(r, steps=(Step("other", kind, {}),)) for r in other.remediations)
+        )
+        change(world, CONFIGURATION.format(extra="mode: auto"))
+        world.advance(61)
+        world.settle(2)
+        assert [row.action for row in world.rows(steps)] == ["recorded", second]
+        assert world.rows(attempts)[1].verification == f"the step {second} failed: it was told to fail"
 
 
 @HOW
