@@ -1,6 +1,6 @@
 """Who is told when: the levels of a remediation, each once for an episode, into the outbox in the same transaction."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
@@ -11,6 +11,9 @@ from bridge.policy.config import EscalationLevel
 from bridge.policy.remediation import Policy, Remediation, route
 
 When = Callable[[EscalationLevel], bool]
+Heard = Mapping[str, Collection[str]]
+"""Who has heard of a level already, of another episode that stands for this one too."""
+_NOTHING: Heard = {}
 DATA_LOSS = "data_loss"
 FLAPPING = "flapping"
 """What the message is called that an alert keeps coming back, whichever level it went to."""
@@ -25,18 +28,20 @@ def escalate(
     what: str,
     when: When,
     now: float,
+    heard: Heard = _NOTHING,
 ) -> int:
     """Queue the levels whose time has come; return how many messages are new."""
     new = 0
     about = (episode, remediation.name, run_id)
     for level in _chosen(remediation, when):
         name = FLAPPING if when is when_flapping else spell(level)
-        if outbox.untold(connection, about, name, level.to):
+        to = tuple(each for each in level.to if each not in heard.get(name, ()))
+        if outbox.untold(connection, about, name, to):
             text = (
                 stories.title(episode, remediation.name, what),
                 stories.story(connection, episode, run_id, remediation.runbook_url),
             )
-            new += outbox.put(connection, about=about, level=name, notifiers=level.to, text=text, now=now)
+            new += outbox.put(connection, about=about, level=name, notifiers=to, text=text, now=now)
     return new
 
 
@@ -49,9 +54,11 @@ def escalate_apart(
     level: str,
     what: str,
     now: float,
+    heard: Heard = _NOTHING,
 ) -> int:
-    """Queue a message of a level of its own to everybody whom the remediation tells at all."""
-    everybody = tuple(dict.fromkeys(name for each in remediation.escalate for name in each.to))
+    """Queue a message of a level of its own to everybody whom the remediation tells at all, and who heard nothing."""
+    know = set().union(*heard.values())
+    everybody = tuple(dict.fromkeys(name for each in remediation.escalate for name in each.to if name not in know))
     about = (episode, remediation.name, run_id)
     if not outbox.untold(connection, about, level, everybody):
         return 0

@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 
 from bridge.decision.gates import Verdict
 from bridge.escalation import levels
-from bridge.ledger import decisions, episodes, runs
+from bridge.escalation.levels import Heard
+from bridge.ledger import controls, decisions, episodes, outbox, runs
 from bridge.ledger.schema import AnyRow
 from bridge.ledger.store import Ledger
 from bridge.policy.remediation import Policy, Remediation
@@ -59,16 +60,26 @@ class Overdue:
 
 
 def _tell_of_old(connection: Connection, ids: Sequence[int], policy: Policy, now: float) -> None:
-    begun = runs.begun(connection, ids)
+    """Of all that an open breaker holds the first is told: a fleet that fell over would be thousands of messages."""
+    begun, opened = runs.begun(connection, ids), controls.opened(connection)
+    known: dict[str, Heard] = {}
     for row, remediation in _telling(decisions.with_episodes(connection, ids), policy):
         episode = episodes.episode(row)
         age = now - episode.received_at
+        heard: Heard = {}
+        if row.run_id is None and (since := opened.get(row.remediation)) is not None:
+            if row.remediation not in known:
+                known[row.remediation] = outbox.heard(connection, row.remediation, since)
+            heard = known[row.remediation]
         tell = (connection, episode, remediation, row.run_id)
-        levels.escalate(*tell, what=f"unresolved for {age:.0f} s", when=levels.unresolved(age), now=now)
+        what = f"unresolved for {age:.0f} s"
+        new = levels.escalate(*tell, what=what, when=levels.unresolved(age), now=now, heard=heard)
         late = episode.labels.get("severity") == _CRITICAL and age >= _FIRST_STEP_SECONDS
         if late and episode.id not in begun:
             what = f"critical, and no fix has begun for {age:.0f} s: {row.reason}"
-            levels.escalate_apart(*tell, level=NO_FIRST_STEP, what=what, now=now)
+            new += levels.escalate_apart(*tell, level=NO_FIRST_STEP, what=what, now=now, heard=heard)
+        if new:
+            known.pop(row.remediation, None)
 
 
 def _tell_of_unknown(connection: Connection, rows: Iterable[AnyRow], policy: Policy, now: float) -> None:

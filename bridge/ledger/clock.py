@@ -10,6 +10,7 @@ from bridge.ledger.schema import (
     UNENDED,
     attempts,
     breaker_resets,
+    breakers,
     decisions,
     episodes,
     escalations,
@@ -63,6 +64,7 @@ def shift(connection: Connection, by: float, after: float) -> None:
     _move(connection, by, lately, *(episodes.c[name] for name in _OF_AN_EPISODE))
     _move(connection, by, _HELD, decisions.c.at, decisions.c.looked_at, decisions.c.due_at)
     _move(connection, by, pauses.c.at.is_not(None), pauses.c.at, pauses.c.until)
+    _move(connection, by, breakers.c.at.is_not(None), breakers.c.at)
     _move(connection, by, breaker_resets.c.at.is_not(None), breaker_resets.c.at)
     _move(connection, by, or_(escalations.c.due_at.is_not(None), escalations.c.at > after), *_OF_AN_ESCALATION)
 
@@ -76,8 +78,8 @@ def set_back(connection: Connection, by: float, now: float) -> None:
         (escalations.c.due_at, escalations.c.due_at.is_not(None)),
     ):
         connection.execute(update(column.table).where(of, column > now).values({column.name: column - by}))
-    past = (runs.c.slot_at, runs.c.ended_at, episodes.c.received_at, episodes.c.notified_at, breaker_resets.c.at)
-    for column in past:
+    past = (runs.c.slot_at, runs.c.ended_at, episodes.c.received_at, episodes.c.notified_at)
+    for column in (*past, breakers.c.at, breaker_resets.c.at):
         connection.execute(update(column.table).where(column > now).values({column.name: now}))
     seen = episodes.c.seen_active_at
     connection.execute(update(episodes).where(UNCLOSED, seen > now).values(seen_active_at=now))

@@ -26,6 +26,11 @@ def open_breaker(connection: Connection, remediation: str, reason: str, now: flo
     return True
 
 
+def opened(connection: Connection) -> dict[str, float]:
+    """Return when each breaker opened that is open, by remediation."""
+    return {row.remediation: row.at for row in connection.execute(select(breakers))}
+
+
 def reset_breaker(connection: Connection, remediation: str | None, now: float) -> list[str]:
     """Close one breaker, or all of them, and let their windows begin anew; return the names of those that were open."""
     which = [] if remediation is None else [breakers.c.remediation == remediation]

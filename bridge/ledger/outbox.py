@@ -90,6 +90,20 @@ def has_told(connection: Connection, fingerprint: str, remediation: str, level: 
     return connection.execute(query.limit(1)).first() is not None
 
 
+def heard(connection: Connection, remediation: str, since: float) -> dict[str, set[str]]:
+    """Return which notifiers have been told of each level since then, of any episode of a remediation without a run."""
+    query = select(escalations.c.level, escalations.c.notifier).where(
+        escalations.c.remediation == remediation,
+        escalations.c.run_id.is_(None),
+        escalations.c.at >= since,
+        escalations.c.state != DeliveryState.DEAD,
+    )
+    found: dict[str, set[str]] = {}
+    for level, notifier in connection.execute(query.distinct()):
+        found.setdefault(level, set()).add(notifier)
+    return found
+
+
 def waiting(connection: Connection, now: float) -> list[str]:
     """Return the notifiers for which something is due."""
     return list(connection.scalars(select(escalations.c.notifier).where(escalations.c.due_at <= now).distinct()))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bridge.decision import operators
 from bridge.decision.gates import Verdict
 from bridge.decision.payload import fingerprint
 from bridge.ledger.schema import decisions, escalations, runs
@@ -185,3 +186,37 @@ def test_an_answer_in_between_begins_the_wait_anew(world):
         assert Verdict.SILENCED in world.verdicts().values()
         world.answers = False
     assert told(world) == []
+
+
+UNRESOLVED = ("unresolved_for:1800s", "all")
+STORM = """
+    limits: {{targets: {{max: 2, window: 10m}}}}
+    notifiers: {{ops: {{kind: log}}, all: {{kind: log}}}}
+    remediations:
+      - name: down
+        match: ['alertname="Down"']
+        steps: [{{wait: {{duration: 1ms}}}}]
+        verify: none
+        escalate: [{levels}]
+    """
+
+
+@pytest.mark.parametrize(
+    ("levels", "tripped", "later", "at_last"),
+    [
+        ("after_attempts", [("after_attempts:2", "ops")], [], []),
+        ("after_attempts unresolved_for", [("after_attempts:2", "ops")], [("no_first_step", "all")], [UNRESOLVED] * 3),
+        ("unresolved_for", [], [("no_first_step", "all")], [UNRESOLVED] * 3),
+    ],
+)
+def test_what_an_open_breaker_holds_is_told_once_however_much_it_is(tmp_path, levels, tripped, later, at_last):
+    """The two that were touched before are told of one by one, and of all the others the first."""
+    text = STORM.format(levels=", ".join(LEVELS[name] for name in levels.split()))
+    with opened(tmp_path, text) as world:
+        for number in range(20):
+            world.fire(labels(f"web-{number}", severity="critical"), world.now)
+        assert at(world, 60) == tripped
+        assert at(world, 300) == tripped + later
+        assert at(world, 1600) == tripped + later + at_last
+        world.write(lambda connection: operators.reset_breaker(connection, None, world.now))
+        assert at(world, 60) == tripped + later + at_last + tripped, "it opens again"
