@@ -11,6 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from bridge.verify.base import Evidence, Finding, Scene, Verification
 from remedy.config.durations import Duration
+from remedy.web.in_time import pieces, session
 
 _TIMEOUT_SECONDS = 10.0
 _LONGEST = 1024 * 1024
@@ -39,14 +40,17 @@ class Probe(Verification):
     def _look(self) -> Finding:
         started = time.monotonic()
         try:
-            with requests.get(
-                str(self.probe),
-                timeout=_TIMEOUT_SECONDS,
-                allow_redirects=False,
-                stream=True,
-                headers={"X-Prometheus-Scrape-Timeout-Seconds": str(_TIMEOUT_SECONDS)},
-            ) as answer:
-                body = answer.raw.read(_LONGEST, decode_content=True)
+            with (
+                session() as asking,
+                asking.get(
+                    str(self.probe),
+                    timeout=_TIMEOUT_SECONDS,
+                    allow_redirects=False,
+                    stream=True,
+                    headers={"X-Prometheus-Scrape-Timeout-Seconds": str(_TIMEOUT_SECONDS)},
+                ) as answer,
+            ):
+                body = b"".join(pieces(answer, started + _TIMEOUT_SECONDS, _LONGEST))
         except (requests.RequestException, HTTPError, OSError) as error:
             return Finding(Evidence.NOT_HEALED, f"the probe failed: {type(error).__name__}")
         took = time.monotonic() - started

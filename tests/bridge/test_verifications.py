@@ -12,6 +12,7 @@ import pytest
 
 from bridge.peers.observer import NobodyToAskError, ObserverError, Sample
 from bridge.run.verification import _looks, prove, suitable
+from bridge.verify import probe
 from bridge.verify.alert_clears_within import AlertClears
 from bridge.verify.base import Evidence, Finding, Scene, Verification
 from bridge.verify.none import NoVerification
@@ -19,6 +20,7 @@ from bridge.verify.probe import Probe
 from bridge.verify.query import Query
 from bridge.verify.quiet_for import QuietFor
 from remedy.demo.ports import free_ports
+from tests.bridge.dribbling import SLOW, dribbling
 from tests.bridge.watched_world import NEWER, OLDER, World, never
 
 HEALED, NOT_HEALED, NO_EVIDENCE, UNPROVABLE = Evidence
@@ -209,6 +211,17 @@ def test_a_probe(probed: ThreadingHTTPServer, status: int, body: bytes, evidence
 def test_a_probe_that_nobody_answers_is_not_healed() -> None:
     finding = World().look(Probe(probe=f"http://127.0.0.1:{free_ports(1)[0]}/"))
     assert (finding.evidence, finding.reason) == (NOT_HEALED, "the probe failed: ConnectionError")
+
+
+@pytest.mark.parametrize("how", SLOW.values(), ids=SLOW)
+def test_a_probe_that_answers_a_byte_at_a_time_is_not_healed_in_time(
+    monkeypatch: pytest.MonkeyPatch, how: tuple[bytes, bytes, float]
+) -> None:
+    monkeypatch.setattr(probe, "_TIMEOUT_SECONDS", 0.3)
+    with dribbling(how) as url:
+        began = time.monotonic()
+        finding = World().look(Probe(probe=url))
+        assert (finding.evidence, time.monotonic() - began < 3) == (NOT_HEALED, True)
 
 
 def test_none_proves_nothing_ever() -> None:
