@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bridge import actions
@@ -17,6 +18,8 @@ from remedy.rehearsal.keys import Moment, Rehearsal, RehearsalFile
 
 ALL = "all"
 """Every pause or breaker, in `resume` and `reset_breaker`."""
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+"""No alert begins earlier, and no hold, however long, ends at a time that cannot be written."""
 _Found = tuple[KeyPath, str]
 
 
@@ -65,7 +68,11 @@ def _twice(document: Document, keys: RehearsalFile) -> Iterator[Problem]:
 def _wrong(test: Rehearsal, policy: Policy, folder: Path) -> Iterator[_Found]:
     for key in ("attempts", "takes"):
         yield from (found for name in getattr(test, key) for found in _unknown(policy, name, (key, name)))
+    if not _FIRST <= test.now <= _LAST:
+        yield ("now",), f"a test begins between the years {_FIRST.year} and {_LAST.year}"
     for i, past in enumerate(test.history):
+        if test.now.timestamp() - past.ended.total_seconds() < _FIRST.timestamp():
+            yield ("history", i, "ended"), f"that is before the year {_FIRST.year}"
         yield from _unknown(policy, past.remediation, ("history", i, "remediation"))
     before = None
     for i, moment in enumerate(test.timeline):

@@ -115,6 +115,12 @@ WRONG = [
     (ONE.format("timeline: [{at: 0s}], takes: {ehco: 1s}"), "no remediation 'ehco' (did you mean 'echo'?)"),
     (ONE.format("timeline: [{at: 0s}], attempts: {echo: fxed}"), "unknown value 'fxed' (did you mean 'fixed'?)"),
     (ONE.format("timeline: [{at: 0s}], attempts: {echo: []}"), "attempts.echo: expected at least one entry"),
+    (ONE.format("now: 0001-01-01T00:00:00Z, timeline: [{at: 0s}]"), "tests[0].now: a test begins between the years"),
+    (ONE.format("now: 9999-12-31T00:00:00Z, timeline: [{at: 0s}]"), "tests[0].now: a test begins between the years"),
+    (
+        ONE.format("history: [{remediation: echo, labels: {a: b}, ended: 100y}], timeline: [{at: 0s}]"),
+        "tests[0].history[0].ended: that is before the year 1970",
+    ),
     (NOW.format("fire: {}"), "timeline[0].fire: an alert has at least one label"),
     (NOW.format("decisions: [{decision: rnu}]"), "unknown value 'rnu' (did you mean 'run'?)"),
     (NOW.format("silenced: 'a b'"), "silenced[0]: 'a b' is not a matcher"),
