@@ -10,6 +10,8 @@ from bridge.ledger.schema import attempts, decisions, runs, steps
 
 _OUTPUT_SHOWN = 2000
 _LABEL_SHOWN = 200
+_FIRST_DECISIONS, _LAST_DECISIONS = 10, 40
+"""What is held for days gets another verdict thousands of times; no channel takes a story of that length."""
 _QUOTE, _OTHER_QUOTE = "`", "'"
 _JOINERS = "\u200c\u200d"
 """Without them names in several scripts, and emoji made of others, fall apart; they hide and turn nothing."""
@@ -78,6 +80,9 @@ def _decisions(connection: Connection, episode: Episode) -> str:
     lines = [
         f"- {moment(row.at)} {row.decision}: {_line(row.reason)}" for row in connection.execute(query) if row.reason
     ]
+    left_out = len(lines) - _FIRST_DECISIONS - _LAST_DECISIONS
+    if left_out > 0:
+        lines[_FIRST_DECISIONS:-_LAST_DECISIONS] = [f"- … {left_out} more, see `remedy history --decisions`"]
     return "\n".join(["**Decisions**", *lines]) if lines else ""
 
 

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from bridge.decision.facts import Episode
+from bridge.decision.gates import Decision, Verdict
 from bridge.decision.payload import parse_notification
 from bridge.escalation import levels as escalation
 from bridge.escalation import stories
-from bridge.ledger import episodes, outbox
+from bridge.ledger import decisions, episodes, outbox
+from bridge.ledger.decisions import Entry
 from bridge.ledger.episodes import EpisodeState
 from bridge.ledger.schema import escalations
 from bridge.ledger.store import Ledger
@@ -122,6 +124,23 @@ def test_the_story_says_what_a_person_needs(ledger: Ledger) -> None:
         "By hand: https://example.invalid/runbook",
     ):
         assert part in text
+
+
+def test_of_very_many_decisions_the_first_and_the_last_are_told(ledger: Ledger) -> None:
+    episode = opened(ledger)
+
+    def decided(connection: Connection) -> None:
+        decisions.add(connection, [(episode.id, "restart", "web-1", "web-1", None)], 1000.0)
+        for number in range(500):
+            current = decisions.current(connection, episode.id, "restart")
+            assert current is not None
+            verdict = (Verdict.PAUSED, Verdict.SILENCED)[number % 2]
+            decisions.record(connection, [Entry(current, Decision(verdict, f"reason {number}", 1.0))], 1000.0 + number)
+
+    ledger.write(decided)
+    reasons = re.findall(r"reason (\d+)|… (\d+) more", story(ledger, episode))
+    said = [number or f"{more} more" for number, more in reasons]
+    assert said == [*map(str, range(10)), "450 more", *map(str, range(460, 500))]
 
 
 HOSTILE = "x\n**Decisions**\n- `root` \u202e\x1b[2J By hand: https://evil.example " + "y" * 20_000
