@@ -22,6 +22,7 @@ _FIRST_STEP_SECONDS = 300.0
 """So long may an episode of severity `critical` stay without a first step before people are told."""
 NO_ANSWER_SECONDS = 300.0
 """So long may one be held because nobody can say whether it fires."""
+_TELL_AGAIN_SECONDS = 3600.0
 
 
 class Overdue:
@@ -61,16 +62,13 @@ class Overdue:
 
 def _tell_of_old(connection: Connection, ids: Sequence[int], policy: Policy, now: float) -> None:
     """Of all that an open breaker holds the first is told: a fleet that fell over would be thousands of messages."""
-    begun, opened = runs.begun(connection, ids), controls.opened(connection)
-    known: dict[str, Heard] = {}
+    begun, opened, known = runs.begun(connection, ids), controls.opened(connection), _Known(connection)
     for row, remediation in _telling(decisions.with_episodes(connection, ids), policy):
         episode = episodes.episode(row)
         age = now - episode.received_at
         heard: Heard = {}
         if row.run_id is None and (since := opened.get(row.remediation)) is not None:
-            if row.remediation not in known:
-                known[row.remediation] = outbox.heard(connection, row.remediation, since)
-            heard = known[row.remediation]
+            heard = known.since(since, row.remediation)
         tell = (connection, episode, remediation, row.run_id)
         what = f"unresolved for {age:.0f} s"
         new = levels.escalate(*tell, what=what, when=levels.unresolved(age), now=now, heard=heard)
@@ -79,14 +77,36 @@ def _tell_of_old(connection: Connection, ids: Sequence[int], policy: Policy, now
             what = f"critical, and no fix has begun for {age:.0f} s: {row.reason}"
             new += levels.escalate_apart(*tell, level=NO_FIRST_STEP, what=what, now=now, heard=heard)
         if new:
-            known.pop(row.remediation, None)
+            known.forget(row.remediation)
 
 
 def _tell_of_unknown(connection: Connection, rows: Iterable[AnyRow], policy: Policy, now: float) -> None:
+    """Of all that a remediation waits for one is told in an hour: while Prometheus is down that is all that fires."""
+    known = _Known(connection)
     for row, remediation in _telling(rows, policy):
+        heard: Heard = {}
+        if row.run_id is None:
+            heard = {NO_ANSWER: known.since(now - _TELL_AGAIN_SECONDS, row.remediation).get(NO_ANSWER, ())}
         what = f"held for {now - row.at:.0f} s, since nobody can say whether the alert fires: {row.reason}"
         about = (connection, episodes.episode(row), remediation, row.run_id)
-        levels.escalate_apart(*about, level=NO_ANSWER, what=what, now=now)
+        if levels.escalate_apart(*about, level=NO_ANSWER, what=what, now=now, heard=heard):
+            known.forget(row.remediation)
+
+
+class _Known:
+    """What has been told of a remediation's episodes, read once as long as nothing more is told."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._heard: dict[str, Heard] = {}
+
+    def since(self, moment: float, remediation: str) -> Heard:
+        if remediation not in self._heard:
+            self._heard[remediation] = outbox.heard(self._connection, remediation, moment)
+        return self._heard[remediation]
+
+    def forget(self, remediation: str) -> None:
+        self._heard.pop(remediation, None)
 
 
 def _telling(rows: Iterable[AnyRow], policy: Policy) -> list[tuple[AnyRow, Remediation]]:

@@ -121,6 +121,7 @@ class World:
         self.active: set[str] = set()
         self.silenced: set[str] = set()
         self.answers = True
+        self.prometheus_error = ""
         self.asks_nobody = False
         """Neither Prometheus nor Alertmanager is configured: what is new is decided at once."""
         self._tokens = itertools.count()
@@ -167,6 +168,8 @@ class World:
         """Answer as one Alertmanager does."""
         if self.asks_nobody:
             return {e.fingerprint: Standing() for e in asked}
+        if self.prometheus_error:
+            return {e.fingerprint: Standing(prometheus_error=self.prometheus_error) for e in asked}
         if not self.answers:
             return {e.fingerprint: Standing(asked=1, answered=0, trouble="no connection") for e in asked}
         return {

@@ -158,6 +158,19 @@ def test_what_is_critical_when_a_late_return_opens_is_told_too(world):
     assert at(world, 90) == [("no_answer", "ops"), ("no_first_step", "ops")]
 
 
+def test_what_nobody_can_say_of_many_is_told_of_one_in_an_hour(world):
+    """While Prometheus is down, all that fires is held: a fleet that fell over then would be thousands of messages."""
+    world.prometheus_error = "no connection"
+    for number in range(30):
+        world.fire(labels(f"web-{number}"), world.now)
+    assert at(world, 290) == []
+    assert at(world, 1000) == [("no_answer", "ops")]
+    world.fire(labels("web-30"), world.now)
+    assert at(world, 1000) == [("no_answer", "ops")]
+    assert at(world, 1800) == 2 * [("no_answer", "ops")], "of another one, an hour later"
+    assert len({row.episode_id for row in world.rows(escalations)}) == 2
+
+
 def test_nobody_answers_for_long(world):
     """The notification is fresh: a first attempt is made. Then nobody can say whether another one is needed."""
     world.hand.fails, world.answers = True, False
