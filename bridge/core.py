@@ -15,7 +15,7 @@ from bridge.actions.backups.store import BackupStore
 from bridge.decision import again
 from bridge.decision.explanation import as_episodes, explain, explain_the_rest
 from bridge.decision.facts import Candidate, Episode, History
-from bridge.decision.intake import Receipt
+from bridge.decision.intake import Intake, Receipt, no_look
 from bridge.decision.payload import Notification
 from bridge.decision.together import take_together
 from bridge.escalation.delivery import Delivery
@@ -212,10 +212,9 @@ class Bridge:
 
     def _take_together(self, connection: Connection, notifications: list[Notification]) -> list[Receipt]:
         policy, now, parts = self.policy, self._clock(), self._parts
-        receipts = take_together(connection, policy, now, notifications)
-        if parts is not None and parts.others.asks_nobody:
-            parts.dispatcher.decide_at_once(connection, policy, now, receipts)
-        return receipts
+        at_once = parts is not None and parts.others.asks_nobody
+        look = parts.dispatcher.first_look(connection, policy, now, notifications) if parts and at_once else no_look
+        return take_together(lambda: Intake(connection, policy, now, look), notifications)
 
     @staticmethod
     def _known(connection: Connection, fires: list[Episode]) -> list[Episode]:

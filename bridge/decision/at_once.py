@@ -1,14 +1,16 @@
 """What has just come is decided in the transaction that records it, where it is little and nobody is asked first.
 
-It saves a commit and a round before the first step.
+It saves a commit and a round before the first step, and the verdict is the first that is written down.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from bridge.decision.due import Due
+from bridge.decision.facts import Candidate
 from bridge.decision.intake import Receipt
 from bridge.decision.jobs import Job
 from bridge.decision.round import Round
@@ -19,25 +21,35 @@ _FEW = 2
 """In a storm one round for many costs less than one for each, and the sender does not wait for it."""
 
 
-def decide(connection: Connection, policy: Policy, now: float, token: str, receipts: Sequence[Receipt]) -> list[Job]:
-    """Decide on what is new, if it is but a few; add to the first receipt what that led to, and return what is to do.
+@dataclass
+class AtOnce:
+    """Decides on a few within one transaction."""
 
-    A mistake undoes this alone: what is new then waits for its round, which finds out what the mistake is about.
-    """
-    if sum(receipt.accepted for receipt in receipts) not in range(1, _FEW + 1):
-        return []
-    new = decisions.new(connection, now)
-    if not 0 < len(new) <= _FEW:
-        return []
-    try:
-        with sqlite.savepoint(connection):
-            done = Round(connection, policy, {}, now, token).look(Due(new, [], []))
-    except OperationalError:
-        raise  # it is about the ledger, not about what is new
-    except Exception:  # noqa: BLE001 - its round says what it was
-        return []
-    receipts[0].add(done.intake.receipt)
-    if not done.waits and not any(receipt.resolved for receipt in receipts):
-        for receipt in receipts:
-            receipt.waits = False
-    return done.jobs
+    connection: Connection
+    policy: Policy
+    now: float
+    token: str
+    """Names the process that starts the steps."""
+    begin: Callable[[Job], None]
+    """Told what is to be done, once all of it is written."""
+    left: int = _FEW
+
+    def look(self, new: Sequence[Candidate]) -> Receipt | None:
+        """Decide on what is new and not written down yet, and return what that led to; None: it waits for a round.
+
+        A mistake undoes this alone: the round finds out what the mistake is about.
+        """
+        if not 0 < len(new) <= self.left or decisions.any_new(self.connection, self.now):
+            return None
+        self.left -= len(new)
+        try:
+            with sqlite.savepoint(self.connection):
+                done = Round(self.connection, self.policy, {}, self.now, self.token).look(Due(list(new), [], []))
+        except OperationalError:
+            raise  # it is about the ledger, not about what is new
+        except Exception:  # noqa: BLE001 - its round says what it was
+            return None
+        for job in done.jobs:
+            self.begin(job)
+        done.intake.receipt.waits = done.waits
+        return done.intake.receipt

@@ -92,11 +92,16 @@ class Standing:
         return not self.prometheus and not self.prometheus_error and not self.listed and self.answered == self.asked
 
 
+UNWRITTEN = 0
+"""The id of a row that there is not yet."""
+
+
 @dataclass(frozen=True)
 class Candidate:
     """An episode that waits for a decision on one remediation, with the id of its current row."""
 
     decision_id: int
+    """`UNWRITTEN`: it is decided on before it is written down."""
     episode: Episode
     remediation: str
     host: str

@@ -5,13 +5,13 @@ Only gates that need the configuration alone are asked here; everything else wai
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
 from bridge.decision import gates
-from bridge.decision.facts import Episode, History, Standing
+from bridge.decision.facts import UNWRITTEN, Candidate, Episode, History, Standing
 from bridge.decision.gates import Case, Decision, Verdict
 from bridge.decision.payload import Alert, Notification
 from bridge.escalation import levels as escalation
@@ -60,6 +60,15 @@ class Receipt:
         }
 
 
+FirstLook = Callable[[Sequence[Candidate]], Receipt | None]
+"""Decides on what is new before it is written down, and returns what that led to; None: it waits for its round."""
+
+
+def no_look(_new: Sequence[Candidate]) -> Receipt | None:
+    """Leave all of it to a round."""
+    return None
+
+
 @dataclass
 class Intake:
     """The work of one transaction; `receipt` says what became of it."""
@@ -67,6 +76,7 @@ class Intake:
     connection: Connection
     policy: Policy
     now: float
+    first_look: FirstLook = no_look
     receipt: Receipt = field(default_factory=Receipt)
     closed: set[int] = field(default_factory=set)
     """The episodes that were closed here."""
@@ -88,8 +98,8 @@ class Intake:
         episodes.notified(self.connection, repeated, self.now)
         self.receipt.duplicates = len(repeated) + len(notification.alerts) - len(alerts)
         self._count(Verdict.DUPLICATE, self.receipt.duplicates)
-        self._open([alert for alert in firing if alert.identity not in known], notification.external_url)
-        self.receipt.waits = bool(self.receipt.accepted or self.receipt.resolved)
+        waits = self._open([alert for alert in firing if alert.identity not in known], notification.external_url)
+        self.receipt.waits = waits or self.receipt.resolved > 0
         return self.receipt
 
     def admit(self, episode: Episode) -> Receipt:
@@ -134,10 +144,13 @@ class Intake:
         for wrong in notification.malformed:
             decisions.add_malformed(self.connection, wrong.subject, wrong.reason, self.now)
 
-    def _open(self, alerts: list[Alert], sender: str) -> None:
-        """Open episodes; one that may be stale (not newer than what was closed) waits until it is seen active twice."""
+    def _open(self, alerts: list[Alert], sender: str) -> bool:
+        """Open episodes, and tell whether any of them waits for something.
+
+        One that may be stale (not newer than what was closed) waits until it is seen active twice.
+        """
         if not alerts:
-            return
+            return False
         ended = episodes.last_ends(self.connection, [alert.identity for alert in alerts])
         states = [
             EpisodeState.RETURNING if alert.starts_at <= ended.get(alert.identity, -math.inf) else EpisodeState.OPEN
@@ -149,9 +162,21 @@ class Intake:
         rows: list[Verdicts] = []
         for episode, state in zip(added, states, strict=True):
             rows += self.verdicts(episode) if state is EpisodeState.OPEN else [_unsure(episode, self.now)]
-        self.add(added, rows)
+        self.add(added, [row for row in rows if row[-1] is not None])
         opened = [episode for episode, state in zip(added, states, strict=True) if state is EpisodeState.OPEN]
         escalation.tell_at_once(self.connection, opened, self.policy, self.now)
+        new = [row for row in rows if row[-1] is None]
+        looked = self.first_look(self._candidates(opened, new))
+        if looked is None:
+            self.add(opened, new)
+            return True
+        self.receipt.add(looked)
+        return looked.waits or len(opened) < len(added)
+
+    def _candidates(self, opened: Sequence[Episode], rows: Sequence[Verdicts]) -> list[Candidate]:
+        of = {episode.id: episode for episode in opened}
+        pending = (decisions.PENDING, self.now, 0)
+        return [Candidate(UNWRITTEN, of[id_], name, host, target, *pending) for id_, name, host, target, _ in rows]
 
     def verdicts(self, episode: Episode) -> list[Verdicts]:
         """Return the first row for each remediation of an episode; None: it is decided on in the next round."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
-from bridge.decision.facts import Candidate
+from bridge.decision.facts import UNWRITTEN, Candidate
 from bridge.decision.gates import Decision, Verdict
 from bridge.ledger.episodes import EPISODE, EpisodeState, episode
 from bridge.ledger.prepared import Prepared, among, listed
@@ -59,9 +59,9 @@ def due(connection: Connection, now: float) -> list[Candidate]:
     return [_candidate(row) for row in rows]
 
 
-def new(connection: Connection, now: float) -> list[Candidate]:
-    """Return what waits for its first decision."""
-    return [_candidate(row) for row in _NEW_NOW.rows(connection, now=now)]
+def any_new(connection: Connection, now: float) -> bool:
+    """Tell whether anything that is written down waits for its first decision."""
+    return _ANY_BY.row(connection, verdict=PENDING, moment=now) is not None
 
 
 def current(connection: Connection, episode_id: int, remediation: str) -> Candidate | None:
@@ -72,8 +72,10 @@ def current(connection: Connection, episode_id: int, remediation: str) -> Candid
 
 def still_held(connection: Connection, candidates: Sequence[Candidate]) -> set[int]:
     """Return the ids of those rows that still wait: an episode may have closed since they were read."""
-    ids = listed(candidate.decision_id for candidate in candidates)
-    return {row.id for row in _STILL_HELD.rows(connection, ids=ids)}
+    ids = {candidate.decision_id for candidate in candidates}
+    written = ids - {UNWRITTEN}
+    found = _STILL_HELD.rows(connection, ids=listed(written)) if written else ()
+    return {row.id for row in found} | (ids - written)
 
 
 def rows_of(connection: Connection, episode_ids: Sequence[int]) -> dict[int, list[AnyRow]]:
@@ -101,12 +103,14 @@ class Entry:
 def record(connection: Connection, entries: Sequence[Entry], now: float) -> None:
     """Write verdicts down: the same one again in its row, another one in a row of its own."""
     same = [entry for entry in entries if not entry.is_news]
-    first = [entry for entry in entries if entry.is_news and entry.candidate.verdict == PENDING]
-    other = [entry for entry in entries if entry.is_news and entry.candidate.verdict != PENDING]
+    written = [entry for entry in entries if entry.is_news and entry.candidate.decision_id != UNWRITTEN]
+    first = [entry for entry in written if entry.candidate.verdict == PENDING]
+    other = [entry for entry in written if entry.candidate.verdict != PENDING]
+    unwritten = [entry for entry in entries if entry.candidate.decision_id == UNWRITTEN]
     _AGAIN.each(connection, [{**_row(entry, now), "looks_now": entry.candidate.looks + 1} for entry in same])
     _FIRST.each(connection, [_row(entry, now) for entry in first])
     _PAST.each(connection, [{"which": entry.candidate.decision_id, "now": now} for entry in other])
-    _ADD.each(connection, [_fresh(entry, now) for entry in other])
+    _ADD.each(connection, [_fresh(entry, now) for entry in (*other, *unwritten)])
 
 
 def retire(connection: Connection, ids: Iterable[int], now: float) -> None:

@@ -13,13 +13,15 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from bridge.actions.base import Allow
-from bridge.decision import again, at_once, mistakes
+from bridge.decision import again, mistakes
+from bridge.decision.at_once import AtOnce
 from bridge.decision.due import Due
 from bridge.decision.facts import Pause
 from bridge.decision.gates import Verdict
-from bridge.decision.intake import Receipt
+from bridge.decision.intake import FirstLook, no_look
 from bridge.decision.jobs import Job, Work
 from bridge.decision.pause_file import PauseFile
+from bridge.decision.payload import Notification
 from bridge.decision.returning import Returning
 from bridge.decision.round import TWICE_SECONDS, Round
 from bridge.decision.sweep import SWEEP_SECONDS, Sweep
@@ -100,15 +102,18 @@ class Dispatcher:
         """Look at what is due now."""
         self._wake.set()
 
-    def decide_at_once(self, connection: Connection, policy: Policy, now: float, receipts: Sequence[Receipt]) -> None:
-        """Decide on a little that has just come, within the transaction that records it; see `at_once`.
+    def first_look(
+        self, connection: Connection, policy: Policy, now: float, together: Sequence[Notification]
+    ) -> FirstLook:
+        """Return who decides on a little that has just come, within the transaction that records it; see `at_once`.
 
-        What that leads to is made ready at once, and begins when it is durable.
+        What that leads to is made ready at once, and begins when it is durable. Where a resolution comes `together`
+        with it, in a notification of its own, it may be over by the end of the transaction: then a round decides.
         """
-        if self.pause_file.read() is None and not self._runner.closing.is_set():
-            jobs = at_once.decide(connection, policy, now, self._runner.token, receipts)
-            for job in jobs:
-                self._ledger.follow(partial(self._begin, job))
+        ends = len(together) > 1 and any(alert.status == "resolved" for each in together for alert in each.alerts)
+        if ends or self.pause_file.read() is not None or self._runner.closing.is_set():
+            return no_look
+        return AtOnce(connection, policy, now, self._runner.token, self._follow).look
 
     def round(self) -> float:
         """Look at everything that is due, and return when the next is."""
@@ -197,6 +202,9 @@ class Dispatcher:
         before, self._pause = self._pause, self.pause_file.read()
         if before is not None and self._pause is None:
             self._ledger.write(lambda connection: decisions.wake(connection, [Verdict.PAUSED], now))
+
+    def _follow(self, job: Job) -> None:
+        self._ledger.follow(partial(self._begin, job))
 
     def _begin(self, job: Job, go: Go) -> None:
         """Let the crew do what was decided."""

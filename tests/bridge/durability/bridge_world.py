@@ -14,8 +14,9 @@ from bridge.actions.backups.store import BackupStore
 from bridge.actions.base import Action, StepContext, StepError
 from bridge.decision import again
 from bridge.decision.facts import Episode, Standing
-from bridge.decision.intake import Intake, Receipt
-from bridge.decision.payload import fingerprint, parse_notification
+from bridge.decision.intake import Intake, Receipt, no_look
+from bridge.decision.payload import Notification, fingerprint, parse_notification
+from bridge.decision.together import take_together
 from bridge.ledger.schema import decisions
 from bridge.ledger.store import Ledger, LedgerError
 from bridge.metrics import Metrics
@@ -184,13 +185,16 @@ class World:
 
     def notify(self, *alerts: dict[str, Any]) -> Receipt:
         """Send a notification; once this returns it is acknowledged."""
-        taken = parse_notification(world.notification(*alerts))
+        (receipt,) = self.notify_together(parse_notification(world.notification(*alerts)))
+        return receipt
 
-        def work(connection: Connection) -> Receipt:
-            receipt = Intake(connection, self.policy, self.clock()).take(taken)
-            if self.asks_nobody:
-                self.dispatcher.decide_at_once(connection, self.policy, self.clock(), [receipt])
-            return receipt
+    def notify_together(self, *taken: Notification) -> list[Receipt]:
+        """Send notifications that share one transaction."""
+
+        def work(connection: Connection) -> list[Receipt]:
+            now = self.clock()
+            look = self.dispatcher.first_look(connection, self.policy, now, taken) if self.asks_nobody else no_look
+            return take_together(lambda: Intake(connection, self.policy, now, look), taken)
 
         return self.ledger.write(work)
 

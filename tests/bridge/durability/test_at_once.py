@@ -13,7 +13,7 @@ from bridge.ledger.store import LedgerError
 from tests.bridge.durability.bridge_world import Killed, opened
 from tests.bridge.durability.test_any_history import LABELS, AnyHistory, at_most
 from tests.bridge.durability.test_scenes import configuration, labels
-from tests.bridge.world import alert, notification
+from tests.bridge.world import alert, notification, when
 
 LIMITS = "limits: {concurrent: 20, runs_per_hour: 100, targets: {max: 50}}"
 
@@ -38,6 +38,25 @@ def test_one_alert_is_a_run_with_its_first_step_when_it_is_acknowledged(world):
     assert not receipt.waits, "no round has anything to look at"
     world.work()
     assert [touch.host for touch in world.hand.touches] == ["web-1"]
+
+
+def test_what_is_over_within_the_transaction_is_not_begun(world):
+    fires = alert(labels("web-1"), starts_at=world.now)
+    over = alert(labels("web-1"), status="resolved", starts_at=world.now, endsAt=when(world.now))
+    receipts = world.notify_together(*(parse_notification(notification(each)) for each in (fires, over)))
+    assert [receipt.answer()["accepted"] for receipt in receipts] == [1, 0]
+    assert not world.pool.waiting
+    world.settle(2)
+    assert world.verdicts() == {"web-1": "resolved"}
+    assert not world.hand.touches
+
+
+def test_of_notifications_that_share_a_transaction_a_few_are_decided(world):
+    """Each sender is told of its own; which of them still waits is known."""
+    each = [parse_notification(notification(alert(labels(f"web-{n}"), starts_at=world.now))) for n in (1, 2)]
+    receipts = world.notify_together(*each)
+    assert [(receipt.accepted, receipt.waits) for receipt in receipts] == 2 * [(1, False)]
+    assert len(world.pool.waiting) == 2
 
 
 def test_what_is_held_waits_for_its_round(world):
@@ -106,8 +125,8 @@ def test_what_is_undone_is_not_begun_though_it_was_made_ready(world, made_ready)
     taken = parse_notification(notification(alert(labels("web-1"), starts_at=world.now)))
 
     def undone(connection):
-        receipt = Intake(connection, world.policy, world.now).take(taken)
-        world.dispatcher.decide_at_once(connection, world.policy, world.now, [receipt])
+        look = world.dispatcher.first_look(connection, world.policy, world.now, [taken])
+        Intake(connection, world.policy, world.now, look).take(taken)
         if not made_ready:
             raise KeyError("any")
         connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
