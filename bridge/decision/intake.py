@@ -141,8 +141,11 @@ class Intake:
     def _refuse(self, notification: Notification) -> None:
         self.receipt.malformed = len(notification.malformed)
         self._count(Verdict.MALFORMED, self.receipt.malformed)
-        for wrong in notification.malformed:
-            decisions.add_malformed(self.connection, wrong.subject, wrong.reason, self.now)
+        if notification.malformed:
+            reasons = {wrong.subject: wrong.reason for wrong in notification.malformed}
+            times = Counter(wrong.subject for wrong in notification.malformed)
+            found = [(subject, reasons[subject], count) for subject, count in times.items()]
+            decisions.add_malformed(self.connection, found, self.now)
 
     def _open(self, alerts: list[Alert], sender: str) -> bool:
         """Open episodes, and tell whether any of them waits for something.
