@@ -24,6 +24,10 @@ _NEVER = "0001-01-01T00:00:00Z"
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 _SUBJECT_SHOWN, _REASON_SHOWN = 2000, 300
 """Characters that are kept of what is malformed, and of why."""
+_MALFORMED_KEPT = 1000
+"""Different malformed alerts of one notification that are kept; a body has room for millions."""
+_MANY = 1000
+"""Annotations; each wrong one would be an error of its own, of a kilobyte."""
 _FNV_OFFSET, _FNV_PRIME, _MASK = 14695981039346656037, 1099511628211, 2**64 - 1
 
 
@@ -44,16 +48,27 @@ def _timestamp(value: object) -> object:
     return seconds
 
 
-def _nothing(value: object) -> object:
+def _annotations(value: object) -> object:
     """Go spells an empty map null."""
-    return {} if value is None else value
+    if value is None:
+        return {}
+    return _texts(value) if isinstance(value, dict) and len(value) > _MANY else value
+
+
+def _texts(given: Mapping[Any, Any]) -> dict[str, str]:
+    return {key: text for key, text in given.items() if _is_text(key) and _is_text(text)}
+
+
+def _few(labels: object) -> object:
+    """Count them before each is looked at: a million wrong ones would be a million errors."""
+    if isinstance(labels, dict) and len(labels) > MAX_LABELS:
+        raise ValueError(f"{len(labels)} labels are more than {MAX_LABELS}")
+    return labels
 
 
 def _bounded(labels: dict[str, str]) -> dict[str, str]:
     if not labels:
         raise ValueError("an alert has at least one label")
-    if len(labels) > MAX_LABELS:
-        raise ValueError(f"{len(labels)} labels are more than {MAX_LABELS}")
     if sum(len(k.encode()) + len(v.encode()) for k, v in labels.items()) > MAX_LABEL_BYTES:
         raise ValueError(f"the labels are longer than {MAX_LABEL_BYTES} bytes")
     return labels
@@ -62,8 +77,8 @@ def _bounded(labels: dict[str, str]) -> dict[str, str]:
 Timestamp = Annotated[float, BeforeValidator(_timestamp)]
 Text = Annotated[str, StringConstraints(max_length=_LONGEST_TEXT)]
 """JSON can spell half of a surrogate pair, which no encoding takes: pydantic refuses it where a length is bounded."""
-Labels = Annotated[dict[Text, Text], AfterValidator(_bounded)]
-Annotations = Annotated[dict[Text, Text], BeforeValidator(_nothing)]
+Labels = Annotated[dict[Text, Text], BeforeValidator(_few), AfterValidator(_bounded)]
+Annotations = Annotated[dict[Text, Text], BeforeValidator(_annotations)]
 
 
 class Alert(BaseModel):
@@ -105,6 +120,10 @@ class Malformed:
         why = first["msg"].removeprefix("Value error, ")
         reason = f"{where}: {why}".encode("utf-8", "replace").decode().replace("\0", " ")
         return cls(subject[:_SUBJECT_SHOWN], reason[:_REASON_SHOWN])
+
+
+_MORE = Malformed('"…"', f"over {_MALFORMED_KEPT} others that are no alerts came in one notification with this one")
+"""Stands for each that is not kept."""
 
 
 @dataclass(frozen=True)
@@ -162,11 +181,15 @@ def parse_notification(body: bytes) -> Notification:
     notification = Notification(
         envelope.external_url, envelope.receiver, envelope.group_key, envelope.truncated, alerts=[], malformed=[]
     )
+    kept: dict[Malformed, Malformed] = {}
     for raw in envelope.alerts:
         try:
             notification.alerts.append(_alert(raw))
         except ValidationError as invalid:
-            notification.malformed.append(Malformed.of(raw, invalid))
+            wrong = Malformed.of(raw, invalid)
+            if wrong not in kept and len(kept) >= _MALFORMED_KEPT:
+                wrong = _MORE
+            notification.malformed.append(kept.setdefault(wrong, wrong))
     _tell_apart(notification.alerts)
     return notification
 
@@ -210,11 +233,7 @@ def _tell_apart(alerts: list[Alert]) -> None:
 
 
 _ORNAMENTS: Mapping[str, Callable[[Any], Any]] = {
-    "annotations": lambda given: (
-        {key: text for key, text in given.items() if _is_text(key) and _is_text(text)}
-        if isinstance(given, dict)
-        else {}
-    ),
+    "annotations": lambda given: _texts(given) if isinstance(given, dict) else {},
     "generatorURL": lambda _: "",
     "endsAt": lambda _: None,
     "fingerprint": lambda _: None,

@@ -3,6 +3,7 @@
 # ruff: noqa: E501 - a table is read by its rows
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -179,6 +180,30 @@ def test_what_is_kept_of_a_malformed_alert_is_bounded() -> None:
     (wrong,) = read.malformed
     assert len(wrong.reason) <= 300
     assert len(wrong.subject) <= 2000
+
+
+def test_of_very_many_that_are_malformed_so_many_are_kept_and_all_are_counted() -> None:
+    read = parse_notification(notification(None, *range(3000), *[None] * 3000))
+    assert len(read.malformed) == 6001
+    assert len({id(each) for each in read.malformed}) == len(set(read.malformed)) == 1001
+    assert read.malformed[-1] == read.malformed[0] != read.malformed[3000]
+    assert read.malformed[3000].reason.startswith("over 1000 others")
+
+
+@pytest.mark.parametrize("field", ["labels", "annotations"])
+def test_a_hundred_thousand_mistakes_in_one_alert_are_not_all_written_down(field: str) -> None:
+    """Each was an error of its own: a body of 32 MiB would have taken 3 GB."""
+    body = notification(alert() | {field: {f"k{number}": number for number in range(100_000)}})
+    tracemalloc.start()
+    try:
+        json.loads(body)
+        plain = tracemalloc.get_traced_memory()[1]
+        tracemalloc.reset_peak()
+        read = parse_notification(body)
+        assert tracemalloc.get_traced_memory()[1] < 2 * plain
+    finally:
+        tracemalloc.stop()
+    assert [len(read.malformed), len(read.alerts)] == ([1, 0] if field == "labels" else [0, 1])
 
 
 NOT_PAYLOADS = {
