@@ -5,7 +5,7 @@ Only gates that need the configuration alone are asked here; everything else wai
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -18,10 +18,12 @@ from bridge.escalation import levels as escalation
 from bridge.ledger import decisions, episodes, runs
 from bridge.ledger.episodes import EpisodeState
 from bridge.ledger.runs import Outcome, Run, RunState
+from bridge.ledger.schema import AnyRow
 from bridge.policy.remediation import Policy, Remediation
 from bridge.telling import News
 
 RESOLVED_REASON = "Alertmanager says that the alert is resolved"
+NEWER_REASON = "the notification was stale: one came whose alert began after the end of what was closed"
 
 
 Verdicts = tuple[int, str, str, str, Decision | None]
@@ -94,6 +96,8 @@ class Intake:
                 if fingerprint in known:
                     self.close(known[fingerprint].id, alert.ends_at, RESOLVED_REASON)
         firing = [alert for alert in alerts.values() if alert.status == "firing"]
+        for fingerprint in self._begun_anew(firing, known):
+            self.close(known.pop(fingerprint).id, None, NEWER_REASON)
         repeated = [known[alert.identity].id for alert in firing if alert.identity in known]
         episodes.notified(self.connection, repeated, self.now)
         self.receipt.duplicates = len(repeated) + len(notification.alerts) - len(alerts)
@@ -101,6 +105,21 @@ class Intake:
         waits = self._open([alert for alert in firing if alert.identity not in known], notification.external_url)
         self.receipt.waits = waits or self.receipt.resolved > 0
         return self.receipt
+
+    def _begun_anew(self, firing: Sequence[Alert], known: Mapping[str, AnyRow]) -> list[str]:
+        """Return the fingerprints of what may be stale and has begun again since: there is nothing to be asked then.
+
+        Where nobody can be asked, a return would else wait for its next copy, which comes after hours.
+        """
+        returning = {
+            alert.identity: alert
+            for alert in firing
+            if alert.identity in known and known[alert.identity].state == EpisodeState.RETURNING
+        }
+        if not returning:
+            return []
+        ended = episodes.last_ends(self.connection, list(returning))
+        return [name for name, alert in returning.items() if alert.starts_at > ended.get(name, math.inf)]
 
     def admit(self, episode: Episode) -> Receipt:
         """Open a returning episode for good."""

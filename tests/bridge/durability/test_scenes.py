@@ -276,6 +276,28 @@ def test_where_nobody_can_be_asked_a_later_copy_shows_a_return_and_a_day_without
         assert (world.rows(episodes)[-1].state, len(world.hand.touches)) == (state, touched)
 
 
+@pytest.mark.parametrize("asks_nobody", [True, False])
+def test_what_begins_anew_after_a_stale_copy_waits_for_no_answer(world, asks_nobody):
+    """The copy may be old, what began after the end of the last one is not: it once waited for a copy of its own."""
+    world.asks_nobody = asks_nobody
+    began = world.now
+    world.fire(labels(), began)
+    world.settle(2)
+    world.advance(400)
+    world.resolve(labels(), began)
+    world.advance(14)
+    world.notify(alert(labels(), starts_at=began))
+    world.advance(5)
+    assert world.fire(labels(), world.now).accepted == 1
+    world.settle(2)
+    assert [row.state for row in world.rows(episodes)] == ["closed", "closed", "open"]
+    assert len(world.hand.touches) == 2
+    world.notify(alert(labels(), starts_at=began))
+    world.advance(30)
+    world.settle(2)
+    assert (len(world.rows(episodes)), len(world.hand.touches)) == (3, 2)
+
+
 def test_what_was_stale_makes_no_other_stale_copy_new(world):
     """A second Prometheus has another start for the same alert: copies of both come after the end of both."""
     began = world.now
