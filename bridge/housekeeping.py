@@ -29,7 +29,7 @@ class Housekeeping:
             behind = clock.ahead(connection, now)
         if known is not None and abs(known) > TOLERANCE_SECONDS:
             self._say(known)
-            self._ledger.write(lambda connection: clock.shift(connection, known, min(now, now - known) - memory))
+            self._ledger.write(lambda connection: self._shift(connection, known, min(now, now - known) - memory))
         elif known is None and behind > TOLERANCE_SECONDS:
             self._say(-behind)
             self._ledger.write(lambda connection: clock.set_back(connection, behind, now))
@@ -49,7 +49,7 @@ class Housekeeping:
         moved: list[float] = []
 
         def move(connection: Connection) -> None:
-            clock.shift(connection, by, after)
+            self._shift(connection, by, after)
             self._clock.move(by)
             moved.append(by)
             self._remember(connection)
@@ -61,12 +61,24 @@ class Housekeeping:
             raise
         return True
 
+    def put_forward(self) -> float:
+        """Return by how many seconds what was kept seems older than it is.
+
+        Who sets a wrong year by mistake, and then the right one, must find the record, and the backups, as they were.
+        """
+        with self._ledger.read() as connection:
+            return clock.put_forward(connection, self._clock.boot())
+
     def forget(self, keep: float) -> None:
         """Drop a part of what ended more than `keep` seconds ago, in small pieces: others write between them."""
-        before = self._clock() - keep
+        before = self._clock() - keep - self.put_forward()
         for _ in range(_PIECES):
             if self._ledger.write(lambda connection: retention.forget(connection, before)) < retention.AT_ONCE:
                 return
+
+    def _shift(self, connection: Connection, by: float, after: float) -> None:
+        clock.shift(connection, by, after)
+        clock.note_forward(connection, self._clock.boot(), by)
 
     def _remember(self, connection: Connection) -> None:
         clock.remember(connection, *self._moment())

@@ -20,7 +20,7 @@ from bridge.ledger.schema import (
     steps,
 )
 
-_KEY = "clock"
+_KEY, _FORWARD = "clock", "put_forward"
 _HELD = decisions.c.due_at.is_not(None)
 
 
@@ -38,6 +38,23 @@ def jumped(connection: Connection, boot: str, monotonic: float, wall: float) -> 
         if boot and name == boot:
             return (wall - float(wall_before)) - (monotonic - float(before))
     return None
+
+
+def note_forward(connection: Connection, boot: str, by: float) -> None:
+    """Add to how far the clock was put forward since the machine was started; one that is put back takes from it."""
+    so_far = put_forward(connection, boot)
+    connection.execute(delete(meta).where(meta.c.key == _FORWARD))
+    connection.execute(insert(meta).values(key=_FORWARD, value=f"{boot} {max(0.0, so_far + by):.3f}"))
+
+
+def put_forward(connection: Connection, boot: str) -> float:
+    """Return by how many seconds what was written before seems older than it is, because the clock was put forward."""
+    noted = connection.scalar(select(meta.c.value).where(meta.c.key == _FORWARD)) or ""
+    with contextlib.suppress(ValueError):
+        name, by = noted.split(" ")
+        if boot and name == boot:
+            return float(by)
+    return 0.0
 
 
 def ahead(connection: Connection, now: float) -> float:

@@ -133,7 +133,7 @@ class Dispatcher:
             self._metrics.count(swept.decided, swept.ended)
             self._housekeeping.forget(self._policy().settings.keep.total_seconds())
             self._crew.forget_ended()
-            self._runner.backups.forget()
+            self._runner.backups.forget(self._housekeeping.put_forward())
             self._swept = now
         self._crew.take_up_stranded()
         with self._ledger.read() as connection:

@@ -93,9 +93,12 @@ class BackupStore:
                 raise BackupFailedError(f"what {step} would change could not be copied first: {error}") from None
             raise
 
-    def forget(self) -> None:
-        """Delete what was kept for longer than configured, and what exceeds the size limit."""
-        limits, now = self.limits(), self.now()
+    def forget(self, put_forward: float = 0.0) -> None:
+        """Delete what was kept for longer than configured, and what exceeds the size limit.
+
+        `put_forward` is by how many seconds all of it seems older than it is, because the clock was set.
+        """
+        limits, now = self.limits(), self.now() - put_forward
         try:
             with self._lock:
                 for run in self._runs():

@@ -139,7 +139,7 @@ class World:
             NoObserver(),
             metrics,
             token=str(next(self._tokens)),
-            backups=BackupStore(self.folder),
+            backups=BackupStore(self.folder, now=self.clock),
             clock=self.clock,
             chance=lambda: self.chance,
         )

@@ -1,5 +1,6 @@
 """Somebody sets the clock: no hold ends early because of that, and none lasts longer."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -187,6 +188,37 @@ def test_times_keep_their_order_and_length_when_the_clock_is_set(world: World) -
     for name in ("created_at", "slot_at", "started_at", "due_at"):
         assert getattr(after, name) - getattr(before, name) == pytest.approx(DAY, abs=1)
     assert world.clock() == pytest.approx(world.now)
+
+
+@pytest.mark.parametrize("how", ["while it works", "while it is down"])
+def test_a_wrong_year_forgets_neither_the_record_nor_a_backup(world: World, how: str) -> None:
+    """It once dropped, within half a minute, all that was older than the longest window."""
+    run_and_resolve(world, labels())
+    kept = world.folder / "1"
+    kept.mkdir()
+    os.utime(kept, (START, START))
+    world.advance(2 * DAY)
+    for jump in (YEAR, 0, -YEAR):
+        set_the_clock(world, jump, how)
+        for _ in range(3):
+            world.settle(1)
+            world.advance(31)
+        assert (len(world.rows(runs)), kept.is_dir()) == (1, True)
+    world.advance(90 * DAY)
+    world.settle(2)
+    assert (len(world.rows(runs)), kept.is_dir()) == (0, False)
+
+
+def test_what_is_kept_longer_because_of_the_clock_is_dropped_when_it_is_that_old(world: World) -> None:
+    run_and_resolve(world, labels())
+    world.advance(DAY)
+    world.now += YEAR
+    for days in (88, 3):
+        world.settle(1)
+        assert world.rows(runs)
+        world.advance(days * DAY)
+    world.settle(2)
+    assert not world.rows(runs)
 
 
 def test_while_the_ledger_cannot_follow_the_clock_stays_where_it_was(world: World) -> None:
