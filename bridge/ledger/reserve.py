@@ -45,8 +45,14 @@ class Reserve:
         return min(status.st_size, status.st_blocks * _BLOCK)
 
     def has_room(self) -> bool:
-        """Tell whether there is more than the little that a small write may still find on a full disk."""
-        return self.held > 0 or self._free() >= _SOME_ROOM
+        """Tell whether there is more than the little that a small write may still find on a full disk.
+
+        A disk that cannot be asked has none: it is asked after each write, whoever waits for that must hear of it.
+        """
+        try:
+            return self.held > 0 or self._free() >= _SOME_ROOM
+        except OSError:
+            return False
 
     def fill(self) -> None:
         """Make it whole, where as much again stays free for others; where not, say so once and leave it as it is."""

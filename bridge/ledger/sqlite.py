@@ -132,8 +132,8 @@ def warning(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str | Non
 
 
 def sentence(error: BaseException) -> str:
-    """Return what went wrong, in one line."""
-    return str(getattr(error, "orig", None) or error).splitlines()[0]
+    """Return what went wrong, in one line; not every error has words of its own: a `MemoryError` has none."""
+    return next(iter(str(getattr(error, "orig", None) or error).splitlines()), "") or type(error).__name__
 
 
 def _prepare_writer(connection: Any, record: object) -> None:

@@ -1,5 +1,7 @@
 """The ledger as a file: its versions, damage, its log, its rights, and those who write when it is closed."""
 
+import errno
+import os
 import sqlite3
 import stat
 import threading
@@ -88,6 +90,59 @@ def test_who_writes_when_it_is_closed_gets_an_error_and_does_not_wait(file):
     ledger.close()
     with pytest.raises(LedgerError, match="closed"):
         put(ledger, "late")
+    ledger.close()
+
+
+def in_time(ledger, key, seconds=5):
+    """Write in a thread of its own: where nobody writes any more, who waits for it waits for ever."""
+    done = []
+
+    def write():
+        try:
+            put(ledger, key)
+            done.append("written")
+        except LedgerError as error:
+            done.append(str(error))
+
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return done
+
+
+def test_an_error_without_words_is_one_of_that_write_and_not_the_end_of_all(file, monkeypatch):
+    """As SQLite's when there is no memory: the thread that writes once ended with it, and everybody waited for ever."""
+    ledger = opened(file)
+    carry_out = sqlite.carry_out
+
+    def without_memory(connection, sql, *more):
+        if sql == "COMMIT":
+            raise MemoryError
+        return carry_out(connection, sql, *more)
+
+    monkeypatch.setattr(sqlite, "carry_out", without_memory)
+    assert in_time(ledger, "a") == ["the ledger could not be written: MemoryError"]
+    monkeypatch.undo()
+    assert in_time(ledger, "b") == ["written"]
+    assert keys(ledger) >= {"b"}
+    assert "a" not in keys(ledger)
+    assert ledger.trouble is None
+    ledger.close()
+
+
+def test_a_disk_that_cannot_be_asked_for_its_room_keeps_nobody_from_writing(file, monkeypatch):
+    ledger = opened(file)
+    ledger.trouble = "the ledger could not be written: disk I/O error"
+
+    def unanswered(_path):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "statvfs", unanswered)
+    assert [in_time(ledger, key) for key in "ab"] == [["written"], ["written"]]
+    assert ledger.trouble is not None
+    monkeypatch.undo()
+    assert in_time(ledger, "c") == ["written"]
+    assert ledger.trouble is None
     ledger.close()
 
 
