@@ -38,11 +38,14 @@ def unclosed(connection: Connection, fingerprints: Sequence[str]) -> dict[str, A
 
 
 def last_ends(connection: Connection, fingerprints: Sequence[str]) -> dict[str, float]:
-    """Return, for each fingerprint that has a closed episode, the sender's time at which the latest one ended."""
+    """Return, for each fingerprint that has a closed episode, the sender's time at which the latest one ended.
+
+    None ended before it began: where the sender's clocks say so, a copy of it is no newer than it for that.
+    """
     found: dict[str, float] = {}
     for row in _CLOSED.rows(connection, fingerprints=listed(fingerprints)):
-        before = found.get(row.fingerprint, row.starts_at)
-        found[row.fingerprint] = max(before, row.starts_at) if row.ends_at is None else row.ends_at
+        end = found.get(row.fingerprint, row.starts_at) if row.ends_at is None else row.ends_at
+        found[row.fingerprint] = max(end, row.starts_at)
     return found
 
 

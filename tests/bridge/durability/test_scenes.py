@@ -276,6 +276,21 @@ def test_where_nobody_can_be_asked_a_later_copy_shows_a_return_and_a_day_without
         assert (world.rows(episodes)[-1].state, len(world.hand.touches)) == (state, touched)
 
 
+@pytest.mark.parametrize("ends_at", ["2001-01-01T00:00:00Z", "0001-01-01T00:00:00Z", None])
+def test_a_copy_of_what_ended_before_it_began_is_as_old_as_any(world, ends_at):
+    """The start is one Prometheus's, the end another's whose clock is behind: the copy once counted as a new alert."""
+    world.asks_nobody = True
+    began = world.now
+    world.fire(labels(), began)
+    world.settle(2)
+    world.advance(400)
+    assert world.notify(alert(labels(), status="resolved", starts_at=began, endsAt=ends_at)).resolved == 1
+    world.notify(alert(labels(), starts_at=began))
+    world.settle(2)
+    assert [row.state for row in world.rows(episodes)] == ["closed", "returning"]
+    assert len(world.hand.touches) == 1
+
+
 @pytest.mark.parametrize("asks_nobody", [True, False])
 def test_what_begins_anew_after_a_stale_copy_waits_for_no_answer(world, asks_nobody):
     """The copy may be old, what began after the end of the last one is not: it once waited for a copy of its own."""
