@@ -14,19 +14,22 @@ from bridge.web.body import read_body
 from remedy.config.durations import Duration
 from remedy.config.problems import did_you_mean
 
+_LONGEST_NAME = 1000
+"""Characters. JSON can spell half of a surrogate pair, which the ledger takes for no text: a bound refuses that too."""
+
 
 class _Pause(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     reason: str = Field(min_length=1, max_length=1000)
     duration: Duration | None = None
-    remediation: str = ""
+    remediation: str = Field(default="", max_length=_LONGEST_NAME)
 
 
 class _Reset(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    remediation: str | None = None
+    remediation: str | None = Field(default=None, max_length=_LONGEST_NAME)
 
 
 def controls_blueprint(bridge: Bridge) -> Blueprint:

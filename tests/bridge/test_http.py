@@ -302,7 +302,9 @@ def test_the_breaker_opens_stays_open_and_is_reset_by_a_person(bridge: Served) -
     assert {row["target"] for row in held} <= {f"web-{number}" for number in range(4)}
     wrong = bridge.ask("POST", "/api/v1/breaker/reset", "operator", json={"remediation": "atuo"})
     assert (wrong.status_code, "did you mean 'auto'" in wrong.json["error"]) == (404, True)
-    assert bridge.ask("POST", "/api/v1/breaker/reset", "operator", json={"remediation": 5}).status_code == 400
+    for odd in (5, "\ud800", "x" * 1001):
+        refused = bridge.ask("POST", "/api/v1/breaker/reset", "operator", json={"remediation": odd})
+        assert (refused.status_code, refused.json["error"].partition(":")[0]) == (400, "remediation")
     reset = bridge.ask("POST", "/api/v1/breaker/reset", "operator", json={"remediation": "auto"})
     assert reset.json["remediations"] == ["auto"]
     assert bridge.ask("POST", "/api/v1/breaker/reset", "operator").json["remediations"] in ([], ["auto"])
