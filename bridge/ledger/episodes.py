@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Text, bindparam, func, insert, or_, select, update
 
 from bridge.decision.facts import Episode
 from bridge.decision.payload import Alert
@@ -18,6 +18,11 @@ from bridge.ledger.schema import UNCLOSED, AnyRow, episodes
 _TIMES = (episodes.c.starts_at, episodes.c.received_at, episodes.c.notified_at)
 BY_HAND = "by hand: "
 """The sender of an episode that somebody asked for begins so; who that was follows."""
+
+
+_REMEMBERED = 100
+"""Closed episodes of a fingerprint, at most, among which the end of the latest is looked for: one that comes and goes
+all day has thousands, and nobody else can write meanwhile."""
 
 
 class EpisodeState(StrEnum):
@@ -160,9 +165,17 @@ _IN_STATE = Prepared(
 )
 _OF_THESE = among(episodes.c.fingerprint, "fingerprints")
 _UNCLOSED = Prepared(select(episodes.c.id, episodes.c.fingerprint, episodes.c.state).where(_OF_THESE, UNCLOSED))
+_ASKED = func.json_each(bindparam("fingerprints", type_=Text)).table_valued("value", name="asked")
+_EARLIER = episodes.alias("earlier")
+_LATEST = (
+    select(_EARLIER.c.id)
+    .where(_EARLIER.c.fingerprint == _ASKED.c.value, _EARLIER.c.state == EpisodeState.CLOSED)
+    .order_by(_EARLIER.c.received_at.desc())
+    .limit(_REMEMBERED)
+)
 _CLOSED = Prepared(
     select(episodes.c.fingerprint, episodes.c.ends_at, episodes.c.starts_at)
-    .where(_OF_THESE, episodes.c.state == EpisodeState.CLOSED)
+    .join_from(_ASKED, episodes, episodes.c.id.in_(_LATEST.correlate(_ASKED)))
     .order_by(episodes.c.id)
 )
 _ADD = Prepared(

@@ -12,7 +12,7 @@ from sqlalchemy import insert, update
 from structlog.testing import capture_logs
 
 from bridge.housekeeping import Housekeeping
-from bridge.ledger import retention, sqlite
+from bridge.ledger import episodes, retention, schema, sqlite
 from bridge.ledger.reserve import Reserve
 from bridge.ledger.schema import METADATA, meta
 from bridge.ledger.store import Ledger, LedgerError
@@ -226,3 +226,17 @@ def test_a_ledger_works_on_with_a_log_that_is_longer_than_what_is_in_it(tmp_path
             keys = {row.key for row in connection.execute(meta.select())}
         again.close()
         assert keys >= {"before", "after"}
+
+
+def test_of_what_came_and_went_thousands_of_times_few_are_read_to_know_its_end(tmp_path: Path) -> None:
+    """All of them once were, with each notification: half a second for what had come every minute for 90 days."""
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
+    texts = dict.fromkeys(("generator_url", "sender"), "") | {"labels": {}, "annotations": {}, "state": "closed"}
+    times = [{name: float(at) for name in ("starts_at", "received_at", "notified_at")} for at in range(3000)]
+    names = [("often", None if at > 2990 else at + 0.5) for at in range(2999)] + [("once", 7.0)]
+    come = [texts | at | {"fingerprint": name, "ends_at": end} for at, (name, end) in zip(times, names, strict=True)]
+    ledger.write(lambda connection: connection.execute(insert(schema.episodes), come) and None)
+    with ledger.read() as connection:
+        assert episodes.last_ends(connection, ["often", "never", "once"]) == {"often": 2998.0, "once": 2999.0}
+        assert len(episodes._CLOSED.rows(connection, fingerprints='["often", "once"]')) == 101
+    ledger.close()
