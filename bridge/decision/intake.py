@@ -93,7 +93,7 @@ class Intake:
         for fingerprint, alert in alerts.items():
             if alert.status == "resolved":
                 self.receipt.resolved += 1
-                if fingerprint in known:
+                if fingerprint in known and not self._is_old_news(alert, known[fingerprint]):
                     self.close(known[fingerprint].id, alert.ends_at, RESOLVED_REASON)
         firing = [alert for alert in alerts.values() if alert.status == "firing"]
         for fingerprint in self._begun_anew(firing, known):
@@ -105,6 +105,15 @@ class Intake:
         waits = self._open([alert for alert in firing if alert.identity not in known], notification.external_url)
         self.receipt.waits = waits or self.receipt.resolved > 0
         return self.receipt
+
+    def _is_old_news(self, resolved: Alert, unclosed: AnyRow) -> bool:
+        """Tell whether this is a late copy of an end that is on record, before which the unclosed one had not begun.
+
+        The other of two Alertmanagers sends one as it sends a `firing` that is stale.
+        """
+        if resolved.ends_at is None or unclosed.starts_at <= resolved.ends_at:
+            return False
+        return episodes.has_ended(self.connection, resolved.identity, resolved.starts_at, resolved.ends_at)
 
     def _begun_anew(self, firing: Sequence[Alert], known: Mapping[str, AnyRow]) -> list[str]:
         """Return the fingerprints of what may be stale and has begun again since: there is nothing to be asked then.

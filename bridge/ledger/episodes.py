@@ -54,6 +54,11 @@ def last_ends(connection: Connection, fingerprints: Sequence[str]) -> dict[str, 
     return found
 
 
+def has_ended(connection: Connection, fingerprint: str, starts_at: float, ends_at: float) -> bool:
+    """Tell whether an episode is closed that had just this begin and this end."""
+    return _ENDED.row(connection, fingerprint=fingerprint, begin=starts_at, end=ends_at) is not None
+
+
 def add(connection: Connection, alerts: Sequence[tuple[Alert, EpisodeState]], sender: str, now: float) -> list[Episode]:
     """Insert episodes and return them in the order of the alerts."""
     added = []
@@ -164,7 +169,9 @@ _IN_STATE = Prepared(
     select(*EPISODE, episodes.c.seen_active_at).where(UNCLOSED, episodes.c.state == bindparam("state"))
 )
 _OF_THESE = among(episodes.c.fingerprint, "fingerprints")
-_UNCLOSED = Prepared(select(episodes.c.id, episodes.c.fingerprint, episodes.c.state).where(_OF_THESE, UNCLOSED))
+_UNCLOSED = Prepared(
+    select(episodes.c.id, episodes.c.fingerprint, episodes.c.state, episodes.c.starts_at).where(_OF_THESE, UNCLOSED)
+)
 _ASKED = func.json_each(bindparam("fingerprints", type_=Text)).table_valued("value", name="asked")
 _EARLIER = episodes.alias("earlier")
 _LATEST = (
@@ -177,6 +184,16 @@ _CLOSED = Prepared(
     select(episodes.c.fingerprint, episodes.c.ends_at, episodes.c.starts_at)
     .join_from(_ASKED, episodes, episodes.c.id.in_(_LATEST.correlate(_ASKED)))
     .order_by(episodes.c.id)
+)
+_ENDED = Prepared(
+    select(episodes.c.id)
+    .where(
+        episodes.c.fingerprint == bindparam("fingerprint"),
+        episodes.c.state == EpisodeState.CLOSED,
+        episodes.c.starts_at == bindparam("begin"),
+        episodes.c.ends_at == bindparam("end"),
+    )
+    .limit(1)
 )
 _ADD = Prepared(
     insert(episodes).returning(episodes.c.id),

@@ -60,7 +60,10 @@ def test_it_finds_what_sqlalchemy_finds(world, prepared):
     given |= {"episode": 1, "which": 1, "name": "down", "state": "open", "count": 3, "moment": world.now + 1000}
     given |= {"verdict": Verdict.LIMITED, "verdicts": listed([Verdict.LIMITED, Verdict.NOT_FIRING])}
     with world.ledger.read() as connection:
-        given["fingerprints"] = listed(row.fingerprint for row in world.rows(episodes.episodes))
+        known = world.rows(episodes.episodes)
+        given["fingerprints"] = listed(row.fingerprint for row in known)
+        over = next(row for row in known if row.ends_at is not None)
+        given |= {"fingerprint": over.fingerprint, "begin": over.starts_at, "end": over.ends_at}
         found = prepared.rows(connection, **given)
         same = connection.execute(prepared._statement, given).all()
         assert [tuple(row) for row in found] == [tuple(row) for row in same]

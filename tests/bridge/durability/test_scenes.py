@@ -8,7 +8,7 @@ from bridge.decision.payload import fingerprint
 from bridge.ledger import runs as runs_
 from bridge.ledger.schema import decisions, episodes, escalations, runs, steps
 from tests.bridge.durability.bridge_world import World, opened
-from tests.bridge.world import alert
+from tests.bridge.world import alert, when
 
 DAY = 86400
 
@@ -274,6 +274,28 @@ def test_where_nobody_can_be_asked_a_later_copy_shows_a_return_and_a_day_without
         world.advance(DAY)
         world.settle(2)
         assert (world.rows(episodes)[-1].state, len(world.hand.touches)) == (state, touched)
+
+
+def test_a_late_copy_of_an_end_does_not_end_what_began_after_it(world):
+    """Else what waits here would be cancelled, and begin only when the next notification has been asked about."""
+    world.asks_nobody = True
+    began = world.now
+    world.fire(labels(), began)
+    world.settle(2)
+    over = alert(labels(), status="resolved", starts_at=began, endsAt=when(began + 30))
+    world.advance(40)
+    world.notify(over)
+    again = world.now
+    world.fire(labels(), again)
+    world.settle(2)
+    assert world.verdicts() == {"web-1": Verdict.COOLDOWN}
+    assert world.notify(over).resolved == 1
+    world.advance(400)
+    world.settle(2)
+    assert [row.state for row in world.rows(episodes)] == ["closed", "open"]
+    assert len(world.hand.touches) == 2
+    world.notify(over | {"endsAt": when(began + 31)})
+    assert world.rows(episodes)[-1].state == "closed", "what is not on record counts, whatever its times"
 
 
 @pytest.mark.parametrize("ends_at", ["2001-01-01T00:00:00Z", "0001-01-01T00:00:00Z", None])
