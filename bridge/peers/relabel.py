@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from remedy.config.expressions import Expression, Match
+
 Labels = dict[str, str]
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _VARIABLE = re.compile(r"\$(?:(?P<plain>\w+)|\{(?P<braced>\w+)\}|(?P<dollar>\$))", re.ASCII)
@@ -20,7 +22,7 @@ class Rule:
     """One entry of `alert_relabel_configs`, with Prometheus' defaults."""
 
     action: str
-    regex: re.Pattern[str]
+    regex: Expression
     source_labels: tuple[str, ...] = ()
     separator: str = ";"
     target_label: str = ""
@@ -39,8 +41,8 @@ class Rule:
         if action not in _ACTIONS:
             raise ValueError(f"relabels alerts with the unknown action {action!r}")
         try:
-            regex = re.compile("(" if "[[" in text else text, re.DOTALL)  # Python has no [[:alpha:]]
-        except (re.error, OverflowError, RecursionError):
+            regex = Expression.of(text)
+        except ValueError:
             raise ValueError(f"relabels alerts with {text!r}, a regular expression that cannot be read here") from None
         return cls(action, regex, tuple(keys.get("source_labels") or ()), **given)
 
@@ -90,7 +92,7 @@ def _rules(entries: Iterable[Mapping[str, Any]] | None) -> tuple[Rule, ...]:
     return tuple(Rule.of(keys) for keys in entries or ())
 
 
-def _expand(template: str, match: re.Match[str]) -> str:
+def _expand(template: str, match: Match) -> str:
     """Fill `$1`, `${1}` and `$name` as Go does: what the expression does not have is empty."""
 
     def fill(variable: re.Match[str]) -> str:
@@ -106,7 +108,7 @@ def _expand(template: str, match: re.Match[str]) -> str:
 
 
 def _replace(rule: Rule, labels: Labels) -> Labels:
-    match = rule.regex.fullmatch(rule.value(labels))
+    match = rule.regex.whole(rule.value(labels))
     if match is None:
         return labels
     target = _expand(rule.target_label, match)
@@ -122,13 +124,13 @@ def _mapped(rule: Rule, labels: Labels) -> Labels:
     renamed = {
         _expand(rule.replacement, match): value
         for name, value in labels.items()
-        if (match := rule.regex.fullmatch(name)) is not None
+        if (match := rule.regex.whole(name)) is not None
     }
     return {**labels, **renamed}
 
 
 def _only(rule: Rule, labels: Labels, *, matching: bool) -> Labels:
-    return {name: value for name, value in labels.items() if (rule.regex.fullmatch(name) is not None) is matching}
+    return {name: value for name, value in labels.items() if (rule.regex.whole(name) is not None) is matching}
 
 
 _ACTIONS: Mapping[str, Callable[[Rule, Labels], Labels | None]] = {
@@ -139,8 +141,8 @@ _ACTIONS: Mapping[str, Callable[[Rule, Labels], Labels | None]] = {
     "labelmap": _mapped,
     "labeldrop": lambda rule, labels: _only(rule, labels, matching=False),
     "labelkeep": lambda rule, labels: _only(rule, labels, matching=True),
-    "keep": lambda rule, labels: labels if rule.regex.fullmatch(rule.value(labels)) else None,
-    "drop": lambda rule, labels: None if rule.regex.fullmatch(rule.value(labels)) else labels,
+    "keep": lambda rule, labels: labels if rule.regex.whole(rule.value(labels)) else None,
+    "drop": lambda rule, labels: None if rule.regex.whole(rule.value(labels)) else labels,
     "keepequal": lambda rule, labels: labels if rule.value(labels) == labels.get(rule.target_label, "") else None,
     "dropequal": lambda rule, labels: None if rule.value(labels) == labels.get(rule.target_label, "") else labels,
 }

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from remedy.config.expressions import Expression
+
 _FORM = re.compile(
     r'\s*(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?P<op>=~|!~|!=|=)\s*(?P<value>"(?:[^"\\]|\\.)*"|[^"{}!=~,\\\s]*)\s*'
 )
@@ -20,12 +22,12 @@ class Matcher:
     name: str
     op: str
     value: str
-    pattern: re.Pattern[str] | None = None
+    expression: Expression | None = None
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Tell whether the condition holds for these labels."""
         actual = labels.get(self.name, "")
-        found = actual == self.value if self.pattern is None else self.pattern.fullmatch(actual) is not None
+        found = actual == self.value if self.expression is None else self.expression.whole(actual) is not None
         return found != self.op.startswith("!")
 
     def __str__(self) -> str:
@@ -47,8 +49,8 @@ def parse_matcher(text: str) -> Matcher:
     if "~" not in op:
         return Matcher(name, op, value)
     try:
-        return Matcher(name, op, value, re.compile(value, re.DOTALL))
-    except (re.error, OverflowError, RecursionError) as error:
+        return Matcher(name, op, value, Expression.of(value))
+    except ValueError as error:
         raise ValueError(f"{text!r} holds a wrong regular expression: {error}") from None
 
 

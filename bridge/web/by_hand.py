@@ -11,6 +11,7 @@ from werkzeug.exceptions import BadRequest, NotFound
 from bridge.core import Bridge
 from bridge.decision import by_hand
 from bridge.decision.gates import Verdict
+from bridge.decision.payload import Text
 from bridge.ledger import decisions
 from bridge.ledger.decisions import PENDING
 from bridge.ledger.schema import AnyRow
@@ -27,7 +28,7 @@ class _Wanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     target: str = Field(min_length=1, max_length=1024)
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: dict[Text, Text] = Field(default_factory=dict)
     reason: str = Field(default="", max_length=1000)
 
 

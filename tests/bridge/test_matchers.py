@@ -31,6 +31,7 @@ HOLDS = [
     ('absent=~".+"', False),
     ('absent=~".*"', True),
     ('absent!~".+"', True),
+    ('severity=~"[[:alpha:]]+"', True),
     (r'path="C:\\a \"b\"\nc"', True),
 ]
 
@@ -52,6 +53,14 @@ def test_alertmanager_says_the_same(tmp_path: Path) -> None:
     assert said.strip().split(",") == [f"r{i}" for i, (_, holds) in enumerate(HOLDS) if holds]
 
 
+@pytest.mark.parametrize("expression", ["(.+,)*prod(,.+)*", "(a*)*b", ".*a.*b.*c.*d.*"])
+def test_no_label_makes_a_matcher_go_back_and_try_again(expression: str) -> None:
+    """Where it did, this would not end, and nothing else would be answered meanwhile."""
+    label = "aa," * 10_000
+    assert not parse_matcher(f'path=~"{expression}"').matches({"path": label})
+    assert parse_matcher(f'path!~"{expression}"').matches({"path": label})
+
+
 @pytest.mark.parametrize(
     "text", ["", "alertname", '="x"', 'a b="x"', 'a="x', 'a=="x"', 'a="x"y', 'a="x",b="y"', "1a=x", "a=x y", '{a="x"}']
 )
@@ -60,7 +69,9 @@ def test_what_is_no_matcher_is_refused(text: str) -> None:
         parse_matcher(text)
 
 
-@pytest.mark.parametrize("regex", ["(", "a{2,1}", "a{99999999999}", "(?P<x>a)(?P<x>b)", "[z-a]", "*"])
+@pytest.mark.parametrize(
+    "regex", ["(", "a{2,1}", "a{1001}", "(?P<x>a", "[z-a]", "*", "(?=a)b", r"(a)\\1", "[[:letter:]]"]
+)
 def test_a_wrong_regular_expression_is_refused_in_words(regex: str) -> None:
     with pytest.raises(ValueError, match="holds a wrong regular expression"):
         parse_matcher(f'a=~"{regex}"')

@@ -1,6 +1,5 @@
 """Which processes are meant: by name, command line and user; and who listens on a port."""
 
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Annotated, Self
@@ -11,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, m
 from bridge.actions.base import StepError
 from bridge.actions.host.fields import Text, UserName
 from bridge.actions.host.processes import Process, hold, untouchable
+from remedy.config.expressions import Expression
 
 
 def regex(text: str) -> str:
@@ -20,8 +20,8 @@ def regex(text: str) -> str:
         ValueError: it cannot.
     """
     try:
-        re.compile(text)
-    except re.error as error:
+        Expression.of(text)
+    except ValueError as error:
         raise ValueError(f"'{text}' is not a regular expression: {error}") from None
     return text
 
@@ -57,7 +57,7 @@ class Expected(BaseModel):
         return (
             self.name in (None, process.name)
             and self.user in (None, process.user)
-            and (self.command_line is None or bool(re.search(self.command_line, " ".join(process.command_line))))
+            and (self.command_line is None or Expression.of(self.command_line).found_in(" ".join(process.command_line)))
         )
 
 

@@ -2,7 +2,6 @@
 
 import os
 import pwd
-import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from bridge.actions.host.programs import others_may_write, program_refusal
 from bridge.actions.host.starting import Job, start_detached
 from bridge.actions.host.surroundings import Surroundings
 from remedy.config.durations import Duration
+from remedy.config.expressions import Expression
 
 _PID_FILE_BYTES = 64
 _CLOCK_SLACK = 2.0
@@ -98,7 +98,7 @@ class PlainService(Surroundings):
 
     def _is_meant(self, process: Process) -> bool:
         if self.command_line is not None:
-            return re.search(self.command_line, " ".join(process.command_line)) is not None
+            return Expression.of(self.command_line).found_in(" ".join(process.command_line))
         return process.command_line[-len(self.argv) :] == self.argv
 
     def _is_ours(self, process: Process) -> bool:
