@@ -15,7 +15,7 @@ from bridge.decision.facts import UNWRITTEN, Candidate, Episode, History, Standi
 from bridge.decision.gates import Case, Decision, Verdict
 from bridge.decision.payload import Alert, Notification
 from bridge.escalation import levels as escalation
-from bridge.ledger import decisions, episodes, runs
+from bridge.ledger import decisions, episodes, malformed, runs
 from bridge.ledger.episodes import EpisodeState
 from bridge.ledger.runs import Outcome, Run, RunState
 from bridge.ledger.schema import AnyRow
@@ -173,7 +173,7 @@ class Intake:
             reasons = {wrong.subject: wrong.reason for wrong in notification.malformed}
             times = Counter(wrong.subject for wrong in notification.malformed)
             found = [(subject, reasons[subject], count) for subject, count in times.items()]
-            decisions.add_malformed(self.connection, found, self.now)
+            malformed.add(self.connection, found, self.now)
 
     def _open(self, alerts: list[Alert], sender: str) -> bool:
         """Open episodes, and tell whether any of them waits for something.

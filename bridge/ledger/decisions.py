@@ -15,8 +15,6 @@ from bridge.ledger.schema import CURRENT, AnyRow, decisions, episodes, runs
 PENDING = "pending"
 """A row that waits for its first decision; it is due at once, and no page shows it."""
 _BATCH = 500
-_LATEST = 20
-"""Rows of what was malformed, at least, among which the same content is looked for."""
 
 
 def add(connection: Connection, rows: Sequence[tuple[int, str, str, str, Decision | None]], now: float) -> None:
@@ -37,21 +35,6 @@ def add(connection: Connection, rows: Sequence[tuple[int, str, str, str, Decisio
             looks=0,
             looked_at=now,
         )
-
-
-def add_malformed(connection: Connection, found: Sequence[tuple[str, str, int]], now: float) -> None:
-    """Record alerts that are none: (what came, why, how often).
-
-    There is one row for the same content, as long as the last such rows go back. They are read once, and by an index:
-    thousands may come at once, and nobody else can write meanwhile.
-    """
-    known = {row.subject: row.id for row in _MALFORMED.rows(connection, count=_LATEST + len(found))}
-    again = [(known[subject], count) for subject, _, count in found if subject in known]
-    _MALFORMED_AGAIN.each(connection, [{"which": id_, "times": count, "now": now} for id_, count in again])
-    values = {"at": now, "looked_at": now, "remediation": "", "host": "", "target": "", "current": False}
-    said = {**values, "decision": Verdict.MALFORMED}
-    rows = [(subject, why, count) for subject, why, count in found if subject not in known]
-    _ADD_MALFORMED.each(connection, [{**said, "subject": s, "reason": why, "looks": n - 1} for s, why, n in rows])
 
 
 def due(connection: Connection, now: float) -> list[Candidate]:
@@ -226,30 +209,6 @@ _ADD = Prepared(
     "current",
     "looks",
     "looked_at",
-)
-_ADD_MALFORMED = Prepared(
-    insert(decisions),
-    "at",
-    "remediation",
-    "host",
-    "target",
-    "decision",
-    "reason",
-    "current",
-    "looks",
-    "looked_at",
-    "subject",
-)
-_MALFORMED = Prepared(
-    select(decisions.c.id, decisions.c.subject)
-    .where(decisions.c.episode_id.is_(None), decisions.c.decision == Verdict.MALFORMED)
-    .order_by(decisions.c.id.desc())
-    .limit(bindparam("count"))
-)
-_MALFORMED_AGAIN = Prepared(
-    update(decisions)
-    .where(decisions.c.id == bindparam("which"))
-    .values(looks=decisions.c.looks + bindparam("times"), looked_at=bindparam("now"))
 )
 _SAID: dict[str, Any] = {
     "reason": bindparam("why"),

@@ -9,7 +9,7 @@ from sqlalchemy import Select, bindparam, create_engine, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from bridge.decision.gates import Verdict
-from bridge.ledger import decisions, episodes, histories, runs, upcoming
+from bridge.ledger import decisions, episodes, histories, malformed, runs, upcoming
 from bridge.ledger.prepared import Prepared, among, listed
 from bridge.ledger.schema import METADATA, meta
 from bridge.ledger.schema import runs as runs_table
@@ -20,7 +20,7 @@ from tests.bridge.world import alert
 
 QUESTIONS = {
     f"{module.__name__.rpartition('.')[2]}{name}": prepared
-    for module in (decisions, episodes, histories, runs, upcoming)
+    for module in (decisions, episodes, histories, malformed, runs, upcoming)
     for name, prepared in vars(module).items()
     if isinstance(prepared, Prepared) and isinstance(prepared._statement, Select)
 }
