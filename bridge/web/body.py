@@ -5,7 +5,7 @@ import sys
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.wrappers import Request
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -19,7 +19,11 @@ def read_whole(request: Request) -> bytes:
     Raises:
         BadRequest: it broke off, or was not sent as HTTP wants it.
         RequestEntityTooLarge: it is longer than any may be.
+        UnsupportedMediaType: it is compressed; what a few bytes of it unpack to may be longer than any may be.
     """
+    coding = request.headers.get("Content-Encoding", "").strip()
+    if coding.lower() not in ("", "identity"):
+        raise UnsupportedMediaType(f"bodies are taken uncompressed, not as {coding}")
     size, limit = request.content_length, request.max_content_length or sys.maxsize
     if size is not None and size > limit:
         raise RequestEntityTooLarge
@@ -40,6 +44,7 @@ def read_body(request: Request, model: type[Body]) -> Body:
     Raises:
         BadRequest: it is not what the model wants.
         RequestEntityTooLarge: it is longer than any may be.
+        UnsupportedMediaType: it is compressed.
     """
     body = read_whole(request)
     try:

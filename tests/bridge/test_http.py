@@ -1,6 +1,7 @@
 """What the bridge answers over HTTP: notifications, the record, and what operators change."""
 
 import contextlib
+import gzip
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -64,6 +65,12 @@ REFUSED = {
     "a form": ({**GOOD, "content_type": "application/x-www-form-urlencoded"}, 415, "wrong_type", "application/json"),
     "text": ({**GOOD, "content_type": "text/plain"}, 415, "wrong_type", "application/json"),
     "no type": ({"data": GOOD["data"]}, 415, "wrong_type", "application/json"),
+    "compressed": (
+        {**GOOD, "data": gzip.compress(GOOD["data"]), "headers": {"Content-Encoding": "gzip"}},
+        415,
+        "wrong_type",
+        "bodies are taken uncompressed, not as gzip",
+    ),
     "too much": ({**GOOD, "data": b" " * (32 * 1024 * 1024 + 1)}, 413, "too_large", ""),
 }
 
@@ -79,6 +86,12 @@ def test_what_is_no_notification_is_refused(calm: Served, body: dict, status: in
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "application/JSON", "application/vnd.x+json"])
 def test_json_by_any_of_its_names(calm: Served, kind: str) -> None:
     assert calm.ask("POST", "/webhook", "sender", data=notification(), content_type=kind).status_code == 200
+
+
+def test_uncompressed_is_not_compressed(calm: Served) -> None:
+    for coding in ("identity", "Identity", ""):
+        headers = {"Content-Encoding": coding}
+        assert calm.ask("POST", "/webhook", "sender", headers=headers, **GOOD).status_code == 200
 
 
 def test_what_cannot_be_made_durable_is_503_so_that_it_comes_again(bridge: Served, tmp_path: Path) -> None:
@@ -284,7 +297,27 @@ def test_a_wrong_pause_is_refused_in_words(calm: Served, body: Any, status: int,
     assert calm.metric("remediation_paused") == 0
 
 
-@pytest.mark.parametrize("what", ["PUT pause", "POST breaker/reset", "POST explain", "POST remediations/auto/run"])
+WITH_BODY = ["PUT pause", "POST breaker/reset", "POST explain", "POST remediations/auto/run"]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "x", "identity, gzip"])
+@pytest.mark.parametrize("what", WITH_BODY)
+def test_a_compressed_body_is_refused_everywhere(calm: Served, what: str, coding: str) -> None:
+    method, path = what.split()
+    headers = {"Content-Encoding": coding}
+    answer = calm.ask(method, f"/api/v1/{path}", "operator", headers=headers, json={})
+    assert answer.status_code == 415
+    assert answer.json["error"] == f"bodies are taken uncompressed, not as {coding}"
+
+
+@pytest.mark.parametrize("what", WITH_BODY)
+def test_too_much_is_refused_everywhere(calm: Served, what: str) -> None:
+    method, path = what.split()
+    body = {"data": b" " * (32 * 1024 * 1024 + 1), "content_type": "application/json"}
+    assert calm.ask(method, f"/api/v1/{path}", "operator", **body).status_code == 413
+
+
+@pytest.mark.parametrize("what", WITH_BODY)
 def test_a_body_nested_without_end_is_refused(calm: Served, what: str) -> None:
     method, path = what.split()
     body = "[" * 100_000 + "]" * 100_000
