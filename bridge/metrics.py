@@ -29,7 +29,7 @@ class Answered(StrEnum):
     OTHER_HOST = "other_host"
     """421: the Host header names another service."""
     UNAVAILABLE = "unavailable"
-    """503: it could not be made durable, or too many passwords were being checked; it comes again."""
+    """503: it was not made durable, its body broke off, or too many passwords were being checked; it comes again."""
     REFUSED = "refused"
     """Anything else."""
 

@@ -12,7 +12,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +26,19 @@ from tests.e2e.waiting import wait_for
 HEADERS = {"Content-Type": "application/json", "Authorization": f"Bearer {TOKEN}"}
 
 
-def argv(file: Path) -> list[str]:
-    return [sys.executable, "-m", "remedy", "bridge", "--config", str(file)]
+def argv(file: Path, start: tuple[str, ...] = ("-m", "remedy")) -> list[str]:
+    return [sys.executable, *start, "bridge", "--config", str(file)]
 
 
 class Process:
     """A running bridge."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, start: tuple[str, ...] = ("-m", "remedy")) -> None:
         self.folder, (self.port,) = folder, free_ports(1)
         self.file = folder / "remediation.yml"
         self.configure(configuration(folder).replace("127.0.0.1:9095", f"127.0.0.1:{self.port}"))
         self.log = (folder / "log").open("wb")
-        self.process = subprocess.Popen(argv(self.file), stdout=self.log, stderr=self.log, cwd=folder)
+        self.process = subprocess.Popen(argv(self.file, start), stdout=self.log, stderr=self.log, cwd=folder)
         wait_for(lambda: self.ask("GET", "/-/ready")[0] == 200)
 
     def configure(self, text: str) -> None:
@@ -65,6 +65,12 @@ class Process:
             return 0, ""
         finally:
             connection.close()
+
+    def answered(self, result: str) -> float:
+        """Return how many requests to /webhook were answered so."""
+        name = f'remediation_notifications_total{{result="{result}"}} '
+        (line,) = [line for line in self.ask("GET", "/metrics")[1].splitlines() if line.startswith(name)]
+        return float(line.removeprefix(name))
 
     def end(self) -> str:
         self.process.terminate()
@@ -107,12 +113,14 @@ def test_too_much_is_refused_before_it_is_read(running: Process) -> None:
     connection.close()
 
 
-def chunked(running: Process, body: bytes) -> tuple[int, str]:
-    """Send a body in chunks, as it is given."""
+def chunked(running: Process, body: bytes, *, ends: bool = False) -> tuple[int, str]:
+    """Send a body in chunks, as it is given; `ends`: and nothing after it."""
     with socket.create_connection(("127.0.0.1", running.port), timeout=30) as sender:
         head = {"Host": f"127.0.0.1:{running.port}", "Transfer-Encoding": "chunked", "Connection": "close", **HEADERS}
         lines = ["POST /webhook HTTP/1.1", *(f"{name}: {value}" for name, value in head.items())]
         sender.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+        if ends:
+            sender.shutdown(socket.SHUT_WR)
         answer = http.client.HTTPResponse(sender)
         answer.begin()
         return answer.status, answer.read().decode()
@@ -132,20 +140,56 @@ def test_too_much_in_chunks_is_too_much(running: Process) -> None:
     assert "web-9" not in running.locally("GET", "/api/v1/episodes")[1]
 
 
-def test_a_body_that_breaks_off_is_not_taken_for_the_whole(running: Process) -> None:
-    good = notification(alert({"alertname": "Ask", "instance": "web-8"}))
-    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
+def half(running: Process, good: bytes) -> http.client.HTTPConnection:
+    """Send a body of which five bytes are missing."""
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)
     connection.putrequest("POST", "/webhook")
     for name, value in {**HEADERS, "Content-Length": str(len(good) + 5)}.items():
         connection.putheader(name, value)
     connection.endheaders(good)
-    connection.sock.shutdown(socket.SHUT_WR)
-    answer = connection.getresponse()
-    assert (answer.status, json.loads(answer.read())["error"]) == (
-        400,
-        f"the body broke off after {len(good)} of {len(good) + 5} bytes",
-    )
-    connection.close()
+    return connection
+
+
+def test_a_body_that_breaks_off_is_not_taken_for_the_whole_and_comes_again(running: Process) -> None:
+    """Alertmanager sends again soon what gets a 5xx; what gets a 4xx, 408 too, only with the next repeat of its group."""
+    good = notification(alert({"alertname": "Ask", "instance": "web-8"}))
+    malformed, unavailable = running.answered("malformed"), running.answered("unavailable")
+    with closing(half(running, good)) as connection:
+        connection.sock.shutdown(socket.SHUT_WR)
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())["error"]) == (
+            503,
+            f"the body broke off after {len(good)} of {len(good) + 5} bytes",
+        )
+    assert (running.answered("malformed"), running.answered("unavailable")) == (malformed, unavailable + 1)
+    assert "web-8" not in running.locally("GET", "/api/v1/episodes")[1]
+
+
+BROKEN_OFF = [b"5\r\nhello\r\n0\r\n"[:length] for length in range(14)]
+
+
+@pytest.mark.parametrize("body", BROKEN_OFF)
+def test_chunks_that_break_off_come_again_too(running: Process, body: bytes) -> None:
+    malformed = running.answered("malformed")
+    status, said = chunked(running, body, ends=True)
+    assert (status, json.loads(said)["error"]) == (503, "the body broke off")
+    assert running.answered("malformed") == malformed
+
+
+IMPATIENT = "from remedy.web.patience import PatientWorker; PatientWorker.body_seconds = 0.3; import remedy.__main__"
+
+
+def test_what_takes_too_long_to_send_comes_again(tmp_path: Path) -> None:
+    """Who is cut off still hears why."""
+    impatient = Process(tmp_path, ("-c", IMPATIENT))
+    good = notification(alert({"alertname": "Ask", "instance": "web-7"}))
+    try:
+        with closing(half(impatient, good)) as connection:
+            answer = connection.getresponse()
+            assert (answer.status, "the body broke off after" in answer.read().decode()) == (503, True)
+        assert (impatient.answered("malformed"), impatient.answered("unavailable")) == (0, 1)
+    finally:
+        assert "Traceback" not in impatient.end()
 
 
 def test_forty_half_requests_keep_nobody_waiting(running: Process) -> None:
