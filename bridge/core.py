@@ -228,8 +228,11 @@ class Bridge:
             try:
                 if self._try_to_open():
                     return
-            except LedgerError as error:
-                self._standing_by = str(error)
+            except Exception as error:  # noqa: BLE001 - it must not end: nothing else would ever make the bridge ready
+                why = f"the ledger cannot be taken over: {sqlite.sentence(error)}"
+                if why != self._standing_by:
+                    self._standing_by = why
+                    self._log.error("cannot take over", reason=why, exc_info=not isinstance(error, LedgerError))
 
     def _try_to_open(self) -> bool:
         try:
@@ -249,8 +252,6 @@ class Bridge:
     def _begin(self, ledger: Ledger) -> _Parts:
         """Take up what was left in the ledger, and begin to decide."""
         settings = self.policy.settings
-        if (warning := sqlite.warning()) is not None:
-            self._log.warning("the version of SQLite", reason=warning)
         others = Others(settings, self._given_observer, self._clock)
         runner = Runner(
             ledger,
@@ -271,10 +272,17 @@ class Bridge:
             clock=self._clock,
         )
         delivery = Delivery(ledger, lambda: self.policy, self.metrics, self._clock)
-        dispatcher.recover()
-        dispatcher.start()
-        delivery.start()
+        try:
+            dispatcher.recover()
+            dispatcher.start()
+            delivery.start()
+        except BaseException:  # another one may be begun soon: what this one took up must not go on beside it
+            dispatcher.stop(0)
+            others.close()
+            raise
         self.metrics.watch_ledger(lambda: ledger.reserve.held, lambda: ledger.trouble is None)
+        if (warning := sqlite.warning()) is not None:
+            self._log.warning("the version of SQLite", reason=warning)
         return _Parts(ledger, others, dispatcher, delivery)
 
     def _open_parts(self) -> _Parts:

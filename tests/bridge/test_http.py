@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from structlog.testing import capture_logs
 from remedy.config.problems import ConfigError
 from tests.bridge.served_bridge import CREDENTIALS, Served, served
 from tests.bridge.world import TESTDATA, alert, notification
+from tests.e2e.waiting import wait_for
 
 ASK = {"alertname": "Ask", "instance": "web-1:9100"}
 
@@ -123,6 +125,42 @@ def test_a_bridge_that_waits_for_the_ledger_says_so(bridge: Served, tmp_path: Pa
     finally:
         second.stop()
     assert bridge.ask("GET", "/-/ready").status_code == 200
+
+
+@pytest.mark.parametrize("where", ["Ledger.__init__", "Dispatcher.recover", "Delivery.start"])
+def test_what_keeps_it_from_taking_over_is_said_and_tried_again(
+    bridge: Served, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    from bridge.service import BridgeService
+
+    def deciding() -> int:
+        return [thread.name for thread in threading.enumerate()].count("dispatcher")
+
+    second, before = BridgeService(bridge.file), deciding()
+    with capture_logs() as logged, monkeypatch.context() as patched:
+        second.start()
+        try:
+            waiting = Served(second, bridge.file)
+
+            def wrong(*_: object, **__: object) -> None:
+                raise ZeroDivisionError("no\nway")
+
+            patched.setattr(f"bridge.core.{where}", wrong)
+            bridge.service.stop()
+            wait_for(lambda: "cannot be taken over: no" in waiting.ask("GET", "/-/ready").text)
+            assert waiting.ask("GET", "/-/ready").text == "the ledger cannot be taken over: no\n"
+            assert waiting.notify(down(1)).status_code == 503
+            patched.undo()
+            wait_for(lambda: waiting.ask("GET", "/-/ready").status_code == 200)
+            assert deciding() == before, "the first one's is over, and so is each that was begun in vain"
+            waiting.notify(down(1))
+            waiting.wait_for("/api/v1/runs", "runs", 1, outcome="unverified")
+        finally:
+            second.stop()
+    (line,) = [line for line in logged if line["log_level"] == "error"]
+    assert [line["event"] for line in logged].count("the version of SQLite") <= 1, "not at each attempt"
+    reason = "the ledger cannot be taken over: no"
+    assert (line["event"], line["reason"], line["exc_info"]) == ("cannot take over", reason, True)
 
 
 def test_a_run_from_notification_to_record(bridge: Served) -> None:
