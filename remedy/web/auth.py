@@ -85,20 +85,23 @@ class TokenFile:
 def token_problems(file: Path, *, insecure: bool = False) -> list[Problem]:
     """Look at a token file before it is used: there, not empty, and no secret to every user of the machine."""
     try:
-        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
         why = None if insecure else exposed(file)
     except OSError as error:
         return unreadable(file, error).problems
     except UnicodeDecodeError:
         return [Problem(str(file), None, "", "is no token: it is not text")]
-    if not lines:
+    if not any(lines):
         return [Problem(str(file), None, "", "holds no token; make one with: openssl rand -hex 32")]
-    found = [
-        Problem(str(file), number, "", "a token has no spaces in it")
-        for number, line in enumerate(lines, 1)
-        if len(line.split()) > 1
-    ]
+    found = [Problem(str(file), number, "", wrong) for number, line in enumerate(lines, 1) if (wrong := _wrong(line))]
     return found + ([Problem(str(file), None, "", why)] if why else [])
+
+
+def _wrong(token: str) -> str:
+    """Say why no request can show such a token: what is not ASCII comes as other characters, or not at all."""
+    if len(token.split()) > 1:
+        return "a token has no spaces in it"
+    return "" if token.isascii() and token.isprintable() else "a token has printable ASCII characters only"
 
 
 class Users:

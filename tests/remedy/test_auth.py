@@ -173,6 +173,13 @@ def test_guessing_holds_few_threads_and_nobody_who_is_known(monkeypatch: pytest.
         (b"", 0o600, "holds no token; make one with: openssl rand -hex 32"),
         (b"\n  \n", 0o600, "holds no token; make one with: openssl rand -hex 32"),
         (b"a b\n", 0o600, "a token has no spaces in it"),
+        (bytes(range(0x21, 0x7F)), 0o600, None),
+        ("tökén\n".encode(), 0o600, "a token has printable ASCII characters only"),
+        ("\ufefffirst-token\n".encode(), 0o600, "a token has printable ASCII characters only"),
+        ("first\u200btoken\n".encode(), 0o600, "a token has printable ASCII characters only"),
+        (b"first\0token\n", 0o600, "a token has printable ASCII characters only"),
+        (b"first\x7ftoken\n", 0o600, "a token has printable ASCII characters only"),
+        ("a b\u00f6\n".encode(), 0o600, "a token has no spaces in it"),
         (b"\xff\xfe", 0o600, "is no token: it is not text"),
         (None, 0o600, "cannot be read: No such file or directory"),
     ],
@@ -183,6 +190,14 @@ def test_a_token_file_is_looked_at_first(tmp_path: Path, content: bytes | None, 
         file.write_bytes(content)
         file.chmod(mode)
     assert [problem.message for problem in token_problems(file)] == ([message] if message else [])
+
+
+def test_a_token_that_no_header_can_carry_is_refused_with_its_line(token_file: Path) -> None:
+    token_file.chmod(0o600)
+    token_file.write_text("first-token\n\npässword\n", encoding="utf-8")
+    assert [str(problem) for problem in token_problems(token_file)] == [
+        f"{token_file}:3: a token has printable ASCII characters only"
+    ]
 
 
 def test_a_token_that_every_user_can_read_is_refused_unless_told_so(open_folder: Path) -> None:
