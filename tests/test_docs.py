@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from bridge import actions
 from bridge.actions.base import Action
@@ -20,6 +21,7 @@ from remedy.cli import cli
 from remedy.config import kinds
 from remedy.config.yamlfile import parse_yaml
 from remedy.reference import made as reference
+from remedy.reference import pages
 from tests.monitoring.exported import exported
 
 ROOT = Path(__file__).parent.parent
@@ -110,6 +112,17 @@ def test_every_key_is_explained(page: str) -> None:
 @pytest.mark.parametrize("name", MADE)
 def test_what_is_made_from_the_code_is_current(name: str) -> None:
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == made()[name], "run: python -m remedy.reference docs"
+
+
+def test_the_help_of_a_command_that_was_run_alone_is_what_remedy_says() -> None:
+    """click keeps the help option with which a command was run first, as tests of one command do."""
+    group = click.Group("remedy", context_settings=cli.context_settings)
+    command = click.Command("alone", params=[click.Option(["--json"], is_flag=True, help="For machines.")])
+    group.add_command(command)
+    assert "\n  --help  Show" in CliRunner().invoke(command, ["--help"]).output
+    page = pages.of_commands(group)
+    assert "\n  --json      For machines.\n  -h, --help  Show this message and exit.\n" in page
+    assert pages.of_commands(group) == page
 
 
 def test_nothing_else_lies_among_what_is_made() -> None:

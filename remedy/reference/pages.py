@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Container, Iterable, Iterator
+from copy import copy
 from pathlib import Path
 from types import ModuleType
 
@@ -56,9 +57,17 @@ def of_commands(group: click.Group) -> str:
         command = group.get_command(click.Context(group), name)
         if command is not None:
             above = click.Context(group, info_name="remedy", **group.context_settings)  # as the command line has it
-            context = click.Context(command, above, info_name=name, terminal_width=100, max_content_width=100)
-            parts.append(f"## remedy {name}\n\n```text\n{command.get_help(context)}\n```\n")
+            shown = _with_help_option(command, above.help_option_names)
+            context = click.Context(shown, above, info_name=name, terminal_width=100, max_content_width=100)
+            parts.append(f"## remedy {name}\n\n```text\n{shown.get_help(context)}\n```\n")
     return "\n".join(parts)
+
+
+def _with_help_option(command: click.Command, names: Iterable[str]) -> click.Command:
+    """Return a copy whose help option has these names: click keeps the one with which a command was run first."""
+    shown = copy(command)
+    shown.params, shown.add_help_option = list(command.params), False
+    return click.help_option(*names)(shown)
 
 
 def of_patterns(folder: Path, intro: str) -> str:
