@@ -14,20 +14,19 @@ from sqlalchemy.exc import SQLAlchemyError
 from bridge.actions.backups.store import BackupStore
 from bridge.decision import again
 from bridge.decision.explanation import as_episodes, explain, explain_the_rest
-from bridge.decision.facts import Candidate, Episode, History
 from bridge.decision.intake import Intake, Receipt, no_look
 from bridge.decision.payload import Notification
+from bridge.decision.remembered import known, remembering
 from bridge.decision.together import take_together
 from bridge.escalation.delivery import Delivery
 from bridge.ledger import controls, episodes, sqlite
 from bridge.ledger.episodes import EpisodeState
-from bridge.ledger.histories import Histories
 from bridge.ledger.store import Ledger, LedgerError
 from bridge.lock import LedgerLock
 from bridge.metrics import Metrics, State, StateCollector
 from bridge.peers.observer import Observer
 from bridge.peers.others import Others
-from bridge.policy.remediation import Policy, Remediation
+from bridge.policy.remediation import Policy
 from bridge.run.dispatcher import Dispatcher
 from bridge.run.runner import Runner
 from bridge.steady import SteadyClock
@@ -148,15 +147,9 @@ class Bridge:
             if notification is None:
                 fires = [episode for episode, _ in episodes.in_state(connection, EpisodeState.OPEN)]
             else:
-                fires = self._known(connection, as_episodes(notification, now))
+                fires = known(connection, as_episodes(notification, now))
             standings = parts.others.ask(fires) if fires else {}
-            pause = parts.dispatcher.pause_file.read()
-
-            def remember(episode: Episode, remediation: Remediation, host: str, target: str) -> History:
-                candidate = Candidate(0, episode, remediation.name, host, target, "", now, 0)
-                histories = Histories(connection, [(candidate, remediation)], policy.settings.limits, now, pause)
-                return histories.of(candidate, remediation)
-
+            remember = remembering(connection, policy, now, parts.dispatcher.pause_file.read())
             found = [
                 each
                 for episode in fires
@@ -215,13 +208,6 @@ class Bridge:
         at_once = parts is not None and parts.others.asks_nobody
         look = parts.dispatcher.first_look(connection, policy, now, notifications) if parts and at_once else no_look
         return take_together(lambda: Intake(connection, policy, now, look), notifications)
-
-    @staticmethod
-    def _known(connection: Connection, fires: list[Episode]) -> list[Episode]:
-        """Name those of these that fire already as the ledger does: they are no return of themselves."""
-        known = episodes.unclosed(connection, [episode.fingerprint for episode in fires])
-        ids = {fingerprint: row.id for fingerprint, row in known.items()}
-        return [replace(episode, id=ids.get(episode.fingerprint, episode.id)) for episode in fires]
 
     def _open(self) -> None:
         while not self._stopping.wait(_LOCK_SECONDS):

@@ -16,7 +16,7 @@ class LedgerLock:
         """Try to take the lock; tell whether it is held now.
 
         Raises:
-            OSError: the file cannot be made.
+            OSError: the file cannot be made, or not be locked there.
         """
         if self._descriptor is not None:
             return True
@@ -24,9 +24,11 @@ class LedgerLock:
         descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError as error:
             os.close(descriptor)
-            return False
+            if isinstance(error, BlockingIOError):
+                return False
+            raise
         self._descriptor = descriptor
         return True
 
