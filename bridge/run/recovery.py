@@ -64,18 +64,18 @@ class Recovery:
             steps = journal.of_attempt(connection, run.id, run.attempts)
         cut_off = [row for row in steps if row.ended_at is None or row.outcome == StepOutcome.INTERRUPTED]
         failed = [row for row in steps if row.outcome not in (None, StepOutcome.SUCCEEDED)]
+        failure = f"the step {failed[0].action} {failed[0].outcome}: {failed[0].reason}" if failed else ""
         if cut_off:
             self._cut_off(run, remediation, cut_off[0])
-        elif failed:
-            reason = f"the step {failed[0].action} {failed[0].outcome}: {failed[0].reason}"
-            self._runner.not_fixed(run, remediation, reason)
+        elif failed and (remediation.stop_on_failure or len(steps) >= len(remediation.steps)):
+            self._runner.not_fixed(run, remediation, failure)
         elif run.state is RunState.VERIFYING or len(steps) >= len(remediation.steps):
             self._ledger.write(lambda connection: runs.verify(connection, [run.id]))
             since = max((row.ended_at for row in steps), default=self._clock())
             self._submit(run, remediation, lambda r, _allow: self._runner.verify(run, r, since))
         else:
             first = len(steps)
-            self._submit(run, remediation, lambda r, allow: self._runner.go_on(run, r, allow, first))
+            self._submit(run, remediation, lambda r, allow: self._runner.go_on(run, r, allow, first, failure))
 
     def _cut_off(self, run: Run, remediation: Remediation, row: AnyRow) -> None:
         """A step had started and not ended: only one that is idempotent may run again by itself.

@@ -100,15 +100,18 @@ class Runner:
 
         self._ledger.write(work)
 
-    def go_on(self, run: Run, remediation: Remediation, allow: Allow, first: int) -> None:
-        """Do an attempt's steps from the position `first` on, then prove it."""
+    def go_on(self, run: Run, remediation: Remediation, allow: Allow, first: int, failure: str) -> None:
+        """Do an attempt's steps from the position `first` on, then prove it; see `_step` for `failure`."""
         if not self.closing.is_set():
             begin = self._begin(run, remediation, first)
             self._turns.write(Turn(run, remediation, begins=begin))
-            self._step(self._workshop(run, remediation, allow), begin)
+            self._step(self._workshop(run, remediation, allow), begin, failure)
 
     def _step(self, workshop: Workshop, begun: StepBegin, failure: str = "", go: Go = DURABLE) -> None:
-        """Do a step that is journalled, and go on; its end and what follows it are one write."""
+        """Do a step that is journalled, and go on; its end and what follows it are one write.
+
+        `failure` is what failed first in this attempt.
+        """
         run, remediation = workshop.run, workshop.remediation
         noted = functools.partial(self._turns.note_program, begun)
         doing = workshop.start(remediation.steps[begun.position], noted, go)

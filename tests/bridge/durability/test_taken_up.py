@@ -1,0 +1,56 @@
+"""What a crash left in the middle of an attempt, where going on is not as simple as with the next step."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from bridge.ledger.schema import runs, steps
+from tests.bridge.durability.bridge_world import Touch, World, opened
+
+CONFIGURATION = """
+    alertmanagers: [{{url: "http://127.0.0.1:1"}}]
+    notifiers: {{record: {{kind: log}}}}
+    remediations:
+      - name: {name}
+        match: ['alertname="Down"']
+        steps: [{{wait: {{duration: 1ms}}}}, {{wait: {{duration: 1ms}}}}]
+        verify: none
+        max_retries: 0
+        on_step_failure: continue
+        escalate: [{{after_attempts: 1, to: [record]}}]
+    """
+LABELS = {"alertname": "Down", "instance": "web-1:9100"}
+
+
+@pytest.fixture
+def world(tmp_path) -> Iterator[World]:
+    with opened(tmp_path, CONFIGURATION.format(name="down")) as made:
+        yield made
+
+
+class Ending(list[Touch]):
+    """The bridge begins to end while a step is under way."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def append(self, touch: Touch) -> None:
+        super().append(touch)
+        self._world.dispatcher._runner.closing.set()
+
+
+def test_an_attempt_that_goes_on_after_a_failed_step_goes_on_after_a_crash_too(world):
+    """A step that failed and was to keep no other from running: the next may be what starts the service again."""
+    world.hand.fails = world.hand.once = True
+    world.fire(LABELS, world.now)
+    world.round()
+    world.hand.touches = Ending(world)
+    world.work()
+    assert [row.outcome for row in world.rows(steps)] == ["failed"]
+    world.end()
+    world.begin()
+    world.settle(3)
+    assert [row.outcome for row in world.rows(steps)] == ["failed", "succeeded"]
+    (run,) = world.rows(runs)
+    assert (run.outcome, run.reason) == ("failed", "the step recorded failed: it was told to fail")
