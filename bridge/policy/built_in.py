@@ -1,5 +1,6 @@
 """What the bridge can do without being configured: put back what a run changed."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from bridge.actions.restore_backup import RestoreBackup
@@ -41,3 +42,8 @@ def built_in(settings: Settings) -> tuple[Remediation, ...]:
         escalate=(),
     )
     return (restore,)
+
+
+def unconfigured(name: str, settings: Settings) -> Remediation:
+    """Stand in for a remediation that is gone from the configuration: what it has begun can be ended, and no more."""
+    return replace(built_in(settings)[0], name=name, steps=())

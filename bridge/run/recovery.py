@@ -1,6 +1,6 @@
 """Takes up runs that a process left in the middle. Nothing is lost, and nothing runs twice because of a crash."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from bridge.actions.base import Allow, StepOutcome
@@ -9,9 +9,11 @@ from bridge.ledger.journal import StepBegin, StepEnd
 from bridge.ledger.runs import Outcome, Run, RunState
 from bridge.ledger.schema import AnyRow
 from bridge.ledger.store import Ledger, LedgerError
+from bridge.policy.built_in import unconfigured
 from bridge.policy.remediation import Policy, Remediation
 from bridge.run.runner import Runner
 from bridge.run.survivors import Survivor
+from bridge.run.turns import Over, Turn
 from bridge.telling import about
 from remedy.config.logger import structlog
 
@@ -50,7 +52,7 @@ class Recovery:
         with about(run.episode, run.remediation, run.id):
             self._log.info("taking up a run", state=run.state)
         if remediation is None:
-            self._end(run, Outcome.CANCELLED, f"{run.remediation} is no longer configured")
+            self._gone(run, unconfigured(run.remediation, policy.settings))
         elif run.state is RunState.QUEUED:
             self._ledger.write(lambda connection: runs.put_back(connection, run, run.attempts, self._clock()))
         else:
@@ -59,10 +61,21 @@ class Recovery:
     def _end(self, run: Run, outcome: Outcome, reason: str) -> None:
         self._ledger.write(lambda connection: runs.end(connection, run.id, outcome, reason, self._clock()))
 
-    def _go_on(self, run: Run, remediation: Remediation) -> None:
+    def _gone(self, run: Run, stand_in: Remediation) -> None:
+        """Nothing more is done for it; but what it left running is ended, and was interrupted, as with any other."""
+        if cut_off := _cut_off(self._steps(run)):
+            self._cut_off(run, stand_in, cut_off[0])
+        else:
+            over = Over(Outcome.CANCELLED, f"{run.remediation} is no longer configured")
+            self._runner.write(Turn(run, stand_in, over=over))
+
+    def _steps(self, run: Run) -> list[AnyRow]:
         with self._ledger.read() as connection:
-            steps = journal.of_attempt(connection, run.id, run.attempts)
-        cut_off = [row for row in steps if row.ended_at is None or row.outcome == StepOutcome.INTERRUPTED]
+            return journal.of_attempt(connection, run.id, run.attempts)
+
+    def _go_on(self, run: Run, remediation: Remediation) -> None:
+        steps = self._steps(run)
+        cut_off = _cut_off(steps)
         failed = [row for row in steps if row.outcome not in (None, StepOutcome.SUCCEEDED)]
         failure = f"the step {failed[0].action} {failed[0].outcome}: {failed[0].reason}" if failed else ""
         if cut_off:
@@ -107,3 +120,8 @@ class Recovery:
         step = remediation.steps[row.position] if row.position < len(remediation.steps) else None
         again = step is not None and step.action == row.action and step.kind.idempotent
         self._runner.interrupted(run, remediation, reason, again=again)
+
+
+def _cut_off(steps: Sequence[AnyRow]) -> list[AnyRow]:
+    """Return those that were under way when their bridge ended."""
+    return [row for row in steps if row.ended_at is None or row.outcome == StepOutcome.INTERRUPTED]

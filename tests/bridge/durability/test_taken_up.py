@@ -1,11 +1,15 @@
 """What a crash left in the middle of an attempt, where going on is not as simple as with the next step."""
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import update
 
 from bridge.ledger.schema import runs, steps
+from bridge.run.survivors import birth
 from tests.bridge.durability.bridge_world import Touch, World, opened
+from tests.bridge.world import policy
 
 CONFIGURATION = """
     alertmanagers: [{{url: "http://127.0.0.1:1"}}]
@@ -54,3 +58,22 @@ def test_an_attempt_that_goes_on_after_a_failed_step_goes_on_after_a_crash_too(w
     assert [row.outcome for row in world.rows(steps)] == ["failed", "succeeded"]
     (run,) = world.rows(runs)
     assert (run.outcome, run.reason) == ("failed", "the step recorded failed: it was told to fail")
+
+
+def test_what_a_remediation_that_is_gone_left_running_is_ended_and_on_record(world):
+    world.fire(LABELS, world.now)
+    world.round()
+    left = subprocess.Popen(["/usr/bin/sleep", "60"], start_new_session=True)
+    try:
+        world.write(lambda c: c.execute(update(steps).values(pid=left.pid, born=birth(left.pid))) and None)
+        world.end()
+        world.policy = world.with_recorded_steps(policy(CONFIGURATION.format(name="renamed"), world.policy.ledger_file))
+        world.begin()
+        world.settle(3)
+        assert left.poll() is not None
+    finally:
+        left.kill()
+        left.wait()
+    (step,), (run,) = world.rows(steps), world.rows(runs)
+    assert (step.outcome, run.outcome) == ("interrupted", "interrupted")
+    assert not world.hand.touches
