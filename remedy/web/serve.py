@@ -1,6 +1,7 @@
 """Serve one WSGI application with gunicorn: one worker process with threads, its parent restarts it should it die.
 
-SIGHUP reloads the configuration in the running worker, SIGTERM and SIGINT end it cleanly. The service is made in the
+SIGHUP reloads the configuration in the running worker, SIGTERM and SIGINT end it cleanly: the work behind it begins to
+end at once, however long requests that are under way still take. The service is made in the
 worker, after the fork: database connections and threads do not survive one. Its work begins before its HTTP side is
 made: after a crash, what waits to be done is what is urgent. systemd is told that the service is ready
 when it is, not when its parent process is; the parent feeds the watchdog, and itself replaces a worker that hangs.
@@ -69,7 +70,7 @@ class Listen:
             "bind": list(self.bind),
             "umask": 0o117,  # of the local sockets only
             "workers": 1,
-            "worker_class": PatientWorker,
+            "worker_class": _Worker,
             "threads": self.threads,
             "graceful_timeout": self.grace_seconds,
             "timeout": 60,
@@ -79,6 +80,15 @@ class Listen:
             "control_socket_disable": True,
             **(_tls_settings(self.tls) if self.tls is not None else {}),
         }
+
+
+class _Worker(PatientWorker):
+    """Lets the work behind it end while the requests that are under way are answered."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called at SIGTERM; what is deferred is done outside of the signal's handler."""
+        super().handle_exit(sig, frame)
+        self.method_queue.defer(self.app.begin_to_end)
 
 
 def _tls_settings(config: TlsServerConfig) -> dict[str, Any]:
@@ -117,6 +127,7 @@ class _Application(BaseApplication):  # type: ignore[misc]
         self._make, self._listen, self.systemd = make, listen, systemd
         self._service: Service | None = None
         self._reloading = threading.Lock()
+        self._ending: threading.Thread | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -147,9 +158,16 @@ class _Application(BaseApplication):  # type: ignore[misc]
         gc.freeze()  # what is there by now stays; to search it for garbage held everything up for 80 ms now and then
         self.systemd.ready()
 
+    def begin_to_end(self) -> None:
+        """End the work behind it, beside what is still answered; only the first call does anything."""
+        if self._service is not None and self._ending is None:
+            self._ending = threading.Thread(target=self._service.stop, name="stop")
+            self._ending.start()
+
     def _ended(self, _arbiter: object, _worker: object) -> None:
-        if self._service is not None:
-            self._service.stop()
+        self.begin_to_end()
+        if self._ending is not None:
+            self._ending.join()
 
     def run(self) -> None:
         os.environ.setdefault("PYTHONUNBUFFERED", "1")

@@ -1,5 +1,9 @@
 """How a bridge ends and another begins: SIGTERM with its grace, survivors of a kill, and two over one ledger."""
 
+import signal
+import socket
+import time
+
 import psutil
 import pytest
 
@@ -78,6 +82,22 @@ def test_a_step_under_way_gets_the_grace_and_no_further_one_begins(started):
     bridge.start()
     eventually(lambda: bridge.rows("SELECT 1 FROM runs WHERE outcome = 'unverified'"))
     assert steps_of(bridge) == [(1, 0, "succeeded"), (1, 1, "succeeded")]
+
+
+def test_no_further_step_begins_while_a_slow_request_is_waited_for(started):
+    """Half a request keeps the bridge for seconds: its runs once went on as long, and then had no grace."""
+    bridge = started('[{command: {argv: [/usr/bin/sleep, "1.22"]}}, {wait: {duration: 1ms}}]')
+    assert bridge.fire("web-1")
+    eventually(lambda: sleeping(bridge, 1.22))
+    with socket.create_connection(("127.0.0.1", bridge.port)) as slow:
+        slow.sendall(b"POST /webhook HTTP/1.1\r\n")
+        time.sleep(0.2)
+        bridge.process.send_signal(signal.SIGTERM)
+        eventually(lambda: steps_of(bridge)[0][2] is not None)
+        time.sleep(0.2)
+        assert bridge.process.poll() is None, "it was not waited for"
+    assert bridge.process.wait(30) == 0
+    assert steps_of(bridge) == [(1, 0, "succeeded")]
 
 
 def test_what_takes_longer_than_the_grace_is_interrupted_on_record_and_told(started):
