@@ -3,7 +3,6 @@
 import threading
 import uuid
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +26,7 @@ from bridge.metrics import Metrics, State, StateCollector
 from bridge.peers.observer import Observer
 from bridge.peers.others import Others
 from bridge.policy.remediation import Policy
+from bridge.pool import Pool
 from bridge.run.dispatcher import Dispatcher
 from bridge.run.runner import Runner
 from bridge.steady import SteadyClock
@@ -254,7 +254,7 @@ class Bridge:
             others.ask,
             runner,
             self.metrics,
-            pool=ThreadPoolExecutor(_THREADS, "run"),
+            pool=Pool(_THREADS, "run"),
             clock=self._clock,
         )
         delivery = Delivery(ledger, lambda: self.policy, self.metrics, self._clock)

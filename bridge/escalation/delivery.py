@@ -5,7 +5,6 @@ Each notifier works off its own messages, one after the other, so that none wait
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -17,6 +16,7 @@ from bridge.ledger.store import Ledger, LedgerError
 from bridge.metrics import Metrics
 from bridge.notifiers.base import DeliveryError, Message, Notifier, PassingError, PermanentError, State
 from bridge.policy.remediation import Policy
+from bridge.pool import Pool
 from bridge.telling import Event, about
 from remedy.config.logger import structlog
 
@@ -39,7 +39,7 @@ class Delivery:
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._loop, name="delivery", daemon=True)
-        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="notify")
+        self._pool = Pool(_AT_ONCE, thread_name_prefix="notify")
         self._rates = Rates()
         self._busy: set[str] = set()
 
@@ -76,7 +76,11 @@ class Delivery:
             waiting = outbox.waiting(connection, self._clock())
         for name in set(waiting) - self._busy:
             self._busy.add(name)
-            self._pool.submit(self._work_off, name)
+            try:
+                self._pool.submit(self._work_off, name)
+            except RuntimeError:  # no thread can be started: at the next look, perhaps
+                self._busy.discard(name)
+                raise
 
     def _work_off(self, name: str) -> None:
         """Deliver what is due for a notifier."""

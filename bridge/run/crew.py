@@ -20,6 +20,14 @@ _GIVE_UP_SECONDS = 7.0
 """So long may steps take that have been told to give up."""
 
 
+class _NoThreadError(Exception):
+    """There is no thread to do something for a run: none of it has begun."""
+
+    def __init__(self, error: RuntimeError, remediation: Remediation, work: Work) -> None:
+        super().__init__(str(error))
+        self.remediation, self.work = remediation, work
+
+
 class Crew:
     """Works on runs side by side, and takes up those whose worker failed."""
 
@@ -60,7 +68,8 @@ class Crew:
         try:
             self._pool.submit(told, *kept).add_done_callback(lambda future: self._done(run, future, go))
         except RuntimeError as error:  # no thread can be started
-            self._stranded.put((run.id, error, go))
+            self._log.warning("a run waits for a thread", run=run.id, reason=str(error))
+            self._stranded.put((run.id, _NoThreadError(error, remediation, work), go))
 
     def kept(self, run_id: int) -> Remediation | None:
         """Return the remediation with which a run under way started; None: not in this process."""
@@ -73,7 +82,7 @@ class Crew:
         Raises:
             LedgerError: it still cannot be written.
         """
-        while not self._stranded.empty():
+        for _ in range(self._stranded.qsize()):
             run_id, error, go = self._stranded.get()
             if not go.wait():
                 continue
@@ -114,7 +123,9 @@ class Crew:
             return
         policy = self._policy()
         remediation = self._kept[run_id][0] if run_id in self._kept else policy.named(run.remediation)
-        if isinstance(error, UnwrittenError):
+        if isinstance(error, _NoThreadError):
+            self.submit(run, error.remediation, error.work)
+        elif isinstance(error, UnwrittenError):
             self._runner.write(error.turn)
             self.submit(run, error.turn.remediation, error.go_on)
         elif isinstance(error, LedgerError) or remediation is None:

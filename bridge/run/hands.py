@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
@@ -44,13 +45,18 @@ class Hands:
         self._lock = threading.Lock()
 
     def start(self, work: Callable[[], Result]) -> Task[Result]:
-        """Let a thread do something; what raises ends its thread."""
+        """Let a thread do something; what raises ends its thread. Where none can be had, do it before returning."""
         task = Task(work)
         with self._lock:
             inbox = self._free.pop() if self._free else None
         if inbox is None:
             inbox = SimpleQueue()
-            threading.Thread(target=self._work, args=(inbox,), name="step", daemon=True).start()
+            try:
+                threading.Thread(target=self._work, args=(inbox,), name="step", daemon=True).start()
+            except RuntimeError:
+                with suppress(Exception):
+                    task.do(before_told=lambda: None)
+                return task
         inbox.put(task)  # type: ignore[arg-type]
         return task
 

@@ -367,3 +367,28 @@ def test_one_that_hangs_does_not_hold_up_another(box: Outbox, server: Asked) -> 
         server.wait_for(1)
         let_go.set()
         box.delivery.stop()
+
+
+def test_a_notifier_for_which_there_was_no_thread_is_told_as_soon_as_there_is(
+    tmp_path: Path, server: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was once left out for ever."""
+    start, refused = threading.Thread.start, threading.Event()
+
+    def perhaps(thread: threading.Thread) -> None:
+        if thread.name.startswith("notify") and not refused.is_set():
+            refused.set()
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", perhaps)
+    box = Outbox(tmp_path, server.url)
+    box.put()
+    box.delivery.start()
+    try:
+        assert refused.wait(10)
+        wait_for(lambda: box.delivery.wake() or [row.state for row in box.rows()] == ["delivered"])
+        assert len(told(server)) == 1
+    finally:
+        box.delivery.stop()
+        box.ledger.close()
