@@ -2,6 +2,7 @@
 
 import errno
 import math
+import threading
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -52,6 +53,7 @@ class BridgeService:
             ConfigError: it is wrong.
         """
         self._file, self._insecure = file, insecure
+        self._adopting = threading.Lock()
         self._load = load or (lambda: load_policy(file, insecure=insecure))
         policy = self._load()
         self._admission = _admission(policy, insecure=insecure)
@@ -90,15 +92,16 @@ class BridgeService:
         self.bridge.stop()
 
     def _adopt(self) -> None:
-        try:
-            policy = self._load()
-            admission = _admission(policy, insecure=self._insecure)
-            listen_of(policy, insecure=self._insecure)
-        except ConfigError:
-            self.bridge.refused()
-            raise
-        self._admission = admission
-        self.bridge.adopt(policy)
+        with self._adopting:  # a signal and a request may come together: what was read last must hold
+            try:
+                policy = self._load()
+                admission = _admission(policy, insecure=self._insecure)
+                listen_of(policy, insecure=self._insecure)
+            except ConfigError:
+                self.bridge.refused()
+                raise
+            self._admission = admission
+            self.bridge.adopt(policy)
 
 
 def _admission(policy: Policy, *, insecure: bool) -> Admission:
