@@ -144,11 +144,17 @@ def first_due(connection: Connection, notifier: str, now: float) -> Escalation |
 
 
 def ended(connection: Connection, limit: int = 500) -> list[int]:
-    """Return delivered messages whose episode has closed since."""
+    """Return delivered messages whose episode has closed since, where its notifier has been given all others too."""
+    other = escalations.alias()
+    waits = exists().where(
+        other.c.episode_id == escalations.c.episode_id,
+        other.c.notifier == escalations.c.notifier,
+        other.c.state == DeliveryState.PENDING,
+    )
     query = (
         select(escalations.c.id)
         .join(episodes, episodes.c.id == escalations.c.episode_id)
-        .where(DELIVERED, episodes.c.state == EpisodeState.CLOSED)
+        .where(DELIVERED, episodes.c.state == EpisodeState.CLOSED, ~waits)
         .limit(limit)
     )
     return list(connection.scalars(query))

@@ -392,3 +392,17 @@ def test_a_notifier_for_which_there_was_no_thread_is_told_as_soon_as_there_is(
     finally:
         box.delivery.stop()
         box.ledger.close()
+
+
+def test_that_it_is_over_is_told_after_all_that_was_still_to_be_told(box: Outbox, server: Asked) -> None:
+    """It was once told between the levels, and again after the last one."""
+    box.put()
+    box.wait(state="delivered")
+    server.reply = saying(503)
+    box.put(when=escalation.unresolved(60))
+    wait_for(lambda: [row.tries for row in box.rows()] == [0, 1])
+    box.close()
+    box.delivery.wake()
+    server.reply = saying(200)
+    wait_for(lambda: box.advance(1) or [row.state for row in box.rows()] == ["over", "over"])
+    assert [state for state, _ in told(server)] == ["raised", "raised", "raised", "resolved"], "one try failed"
