@@ -86,6 +86,9 @@ class Recovery:
             self._ledger.write(lambda connection: runs.verify(connection, [run.id]))
             since = max((row.ended_at for row in steps), default=self._clock())
             self._submit(run, remediation, lambda r, _allow: self._runner.verify(run, r, since))
+        elif [row.action for row in steps] != [step.action for step in remediation.steps[: len(steps)]]:
+            reason = "its steps are others now than when it began, so nobody can tell which are still to be done"
+            self._runner.interrupted(run, remediation, reason, again=False)
         else:
             first = len(steps)
             self._submit(run, remediation, lambda r, allow: self._runner.go_on(run, r, allow, first, failure))

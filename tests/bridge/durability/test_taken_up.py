@@ -2,11 +2,12 @@
 
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import update
 
-from bridge.ledger.schema import runs, steps
+from bridge.ledger.schema import escalations, runs, steps
 from bridge.run.survivors import birth
 from tests.bridge.durability.bridge_world import Touch, World, opened
 from tests.bridge.world import policy
@@ -77,3 +78,21 @@ def test_what_a_remediation_that_is_gone_left_running_is_ended_and_on_record(wor
     (step,), (run,) = world.rows(steps), world.rows(runs)
     assert (step.outcome, run.outcome) == ("interrupted", "interrupted")
     assert not world.hand.touches
+
+
+def test_an_attempt_does_not_go_on_with_steps_that_are_others_now(world):
+    """One was put before those that it had: what stands second by now was done already, as the first."""
+    world.fire(LABELS, world.now)
+    world.round()
+    world.hand.touches = Ending(world)
+    world.work()
+    world.end()
+    (down,) = world.policy.remediations
+    more = (replace(down.steps[0], action="before"), *down.steps)
+    world.policy = replace(world.policy, remediations=(replace(down, steps=more),))
+    world.begin()
+    world.settle(3)
+    assert len(world.hand.touches) == 1
+    (run,) = world.rows(runs)
+    assert run.outcome == "interrupted"
+    assert world.rows(escalations)
