@@ -4,6 +4,7 @@ Source of the rule: measured; with the exporter killed while its check failed, t
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from bridge.peers.observer import RuleView
 from bridge.verify._promql import alternatives
@@ -13,7 +14,17 @@ _OF_THE_RULE = ("alertname", "severity")
 """Labels that rules set, whatever the series has."""
 
 
-def scraped(scene: Scene) -> Finding | float:
+@dataclass(frozen=True)
+class Scrape:
+    """The last scrape of all that an alert may come from."""
+
+    at: float
+    """When what was scraped longest ago was."""
+    known_at: float
+    """When the last of it can be seen by a rule: a scrape shows only once it has ended."""
+
+
+def scraped(scene: Scene) -> Finding | Scrape:
     """Return when all that the alert may come from was scraped last, or why that was not since the last step."""
     where = labels_of(scene, "job", "instance")
     if not where:
@@ -27,7 +38,8 @@ def scraped(scene: Scene) -> Finding | float:
         return Finding(Evidence.NO_EVIDENCE, "what the alert watches was not scraped since the last step")
     if any(sample.value == 0 for sample in fresh):
         return Finding(Evidence.NO_EVIDENCE, "what the alert watches cannot be scraped (up = 0)")
-    return min(sample.at for sample in fresh)
+    took = max((sample.value for sample in scene.observer.series("scrape_duration_seconds", where)), default=0.0)
+    return Scrape(min(sample.at for sample in fresh), max(sample.at for sample in fresh) + took)
 
 
 def present(scene: Scene, view: RuleView, scrape: float) -> Finding | None:

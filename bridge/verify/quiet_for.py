@@ -39,7 +39,7 @@ class QuietFor(Verification):
         while True:
             try:
                 scrape = scraped(scene)
-                reading = scrape if isinstance(scrape, Finding) else _read(scene, scrape)
+                reading = scrape if isinstance(scrape, Finding) else _read(scene, scrape.at)
             except ObserverError as error:
                 yield unanswered(error)
                 continue

@@ -106,6 +106,30 @@ def test_an_unanswered_question_proves_nothing(error: ObserverError, evidence: E
     assert next(looks).evidence is HEALED, "it is asked again"
 
 
+def test_what_cleared_while_nothing_was_to_be_seen_is_not_healed_until_the_rule_has_looked_again() -> None:
+    """A service that a step restarts is not scraped for a while, and comes back as broken as it was."""
+    world = healthy()
+    world.set("up", 0)
+    world.set("scrape_duration_seconds", 0.5)
+    world.samples["disk_used"] = []
+    looks = world.looks(AlertClears(), mountpoint="/data")
+    assert next(looks).reason == "what the alert watches cannot be scraped (up = 0)"
+    back = NEWER + 1
+    for metric in ("up", "disk_used", "disk_size"):
+        world.set(metric, 1, back, mountpoint="/data")
+    for evaluated_at in (NEWER, back + 0.4):
+        rule(evaluated_at=evaluated_at)(world)
+        finding = next(looks)
+        why = "the rule was not evaluated since what it watches was scraped"
+        assert (finding.evidence, finding.reason) == (NO_EVIDENCE, why)
+    rule(evaluated_at=back + 0.6)(world)
+    for metric in ("up", "disk_used", "disk_size"):  # which is scraped more often than the rule is evaluated
+        world.set(metric, 1, back + 10, mountpoint="/data")
+    assert next(looks).evidence is HEALED
+    rule(evaluated_at=back + 12, active=(ACTIVE,))(world)
+    assert next(looks).evidence is NOT_HEALED
+
+
 def test_without_a_prometheus_nothing_will_ever_prove_it() -> None:
     scene = Scene({"alertname": "Down", "instance": "x"}, SINCE, NoObserver(), lambda: NEWER)
     finding = next(AlertClears().looks(scene))
