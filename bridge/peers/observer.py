@@ -22,7 +22,10 @@ class RuleView:
     """Unix time of the oldest of their last evaluations."""
     healthy: bool
     active: tuple[Mapping[str, str], ...]
-    """The labels of each active alert (pending or firing), as the rule has them and as they are sent."""
+    """The labels of each active alert (pending or firing), as the rule has them and as they are sent.
+
+    Those that the rule fills in with a template are left out: with another value it is another alert, not a healed one.
+    """
     expressions: tuple[str, ...] = ()
     """Their expressions, where the series that they name must be there; none: the observer sees to that itself."""
 

@@ -60,7 +60,9 @@ class PrometheusObserver:
         return RuleView(
             evaluated_at=min(datetime.fromisoformat(rule["lastEvaluation"]).timestamp() for rule in rules) - ahead,
             healthy=all(rule["health"] == "ok" for rule in rules),
-            active=tuple(form for rule in rules for alert in rule.get("alerts") or () for form in self._forms(alert)),
+            active=tuple(
+                form for rule in rules for alert in rule.get("alerts") or () for form in self._forms(alert, rule)
+            ),
             expressions=tuple(_text(rule["query"]) for rule in rules),
         )
 
@@ -103,9 +105,17 @@ class PrometheusObserver:
             for series in data["result"]
         ]
 
-    def _forms(self, alert: Mapping[str, Any]) -> list[Mapping[str, str]]:
+    def _forms(self, alert: Mapping[str, Any], rule: Mapping[str, Any]) -> list[Mapping[str, str]]:
+        """Return an alert's labels as it has them and as they are sent, without those that its rule fills in.
+
+        What is filled in (a value, or a severity that follows from one) changes while the same series stays bad.
+        """
+        filled_in = {name for name, text in _labels(rule.get("labels") or {}).items() if "{{" in text}
         labels = _labels(alert["labels"])
-        return [labels, *self._sending().sent(labels)]
+        return [
+            {name: value for name, value in form.items() if name not in filled_in}
+            for form in (labels, *self._sending().sent(labels))
+        ]
 
     def _sending(self) -> Sending:
         """Return what becomes of alerts on their way; who only evaluates rules, as vmalert does, shows nothing."""

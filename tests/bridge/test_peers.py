@@ -299,6 +299,25 @@ def test_its_times_are_turned_into_ours(
     assert found == pytest.approx([NOW + seen] * 3, abs=0.01)
 
 
+def test_what_a_rule_fills_in_makes_no_other_alert_of_the_same_series(
+    server: Asked, client_of: Callable[..., PeerClient]
+) -> None:
+    """Else a disk that goes from 95 % to 96 % would have healed. What is set once and for all tells rules apart."""
+    labels = {"alertname": "Full", "instance": "web-1", "severity": "page", "value": "96"}
+    rule = {"name": "Full", "lastEvaluation": when(NOW), "health": "ok", "query": "x", "alerts": [{"labels": labels}]}
+    rules = {"groups": [{"rules": [rule | {"labels": {"severity": "page", "value": "{{ $value }}"}}]}]}
+
+    def reply(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        data = {"yaml": "global: {external_labels: {cluster: eu}}"} if "config" in handler.path else rules
+        saying(200, json.dumps({"status": "success", "data": data}).encode())(handler, body)
+
+    server.reply = reply
+    view = PrometheusObserver(client_of(), lambda: NOW).rule("Full")
+    bare = {"alertname": "Full", "instance": "web-1", "severity": "page"}
+    assert view is not None
+    assert view.active == (bare, bare | {"cluster": "eu"})
+
+
 QUESTIONS: dict[str, Callable[[PrometheusObserver], object]] = {
     "rule": lambda observer: observer.rule("Down"),
     "firing": lambda observer: observer.firing(),
