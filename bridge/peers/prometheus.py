@@ -17,6 +17,8 @@ from bridge.peers.relabel import Sending
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
 _LOOKBACK = "5m"
+_PlainLoader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+"""Every value is a text, as Go wrote it: YAML for Python has another mind of `=`, and refused all of it for that."""
 _SAME_CLOCK_SECONDS = 2.0
 _KNOWN_SECONDS = 60.0
 """So long what it does to alerts before it sends them is not asked for again."""
@@ -47,7 +49,7 @@ class PrometheusObserver:
         """Take whom to ask; the times of its answers are turned into those of our own clock, `now`."""
         self.base = client.base
         self._client, self._now, self._monotonic = client, now, monotonic
-        self._known: tuple[float, Sending] | None = None
+        self._known: tuple[float, str, Sending] | None = None
 
     @_sensible
     def rule(self, alertname: str) -> RuleView | None:
@@ -119,18 +121,23 @@ class PrometheusObserver:
 
     def _sending(self) -> Sending:
         """Return what becomes of alerts on their way; who only evaluates rules, as vmalert does, shows nothing."""
-        if self._known is None or self._monotonic() - self._known[0] > _KNOWN_SECONDS:
-            try:
-                config = yaml.safe_load(self._client.get("/api/v1/status/config")["data"]["yaml"]) or {}
-                sending = Sending.of(config)
-            except PeerError as error:
-                if error.status != requests.codes.not_found:
-                    raise ObserverError(str(error)) from None
-                sending = Sending()
-            except ValueError as error:
-                raise ObserverError(f"{self.base} {error}") from None
-            self._known = (self._monotonic(), sending)
-        return self._known[1]
+        known = self._known
+        if known is not None and self._monotonic() - known[0] <= _KNOWN_SECONDS:
+            return known[2]
+        try:
+            text = _text(self._client.get("/api/v1/status/config")["data"]["yaml"])
+            if known is not None and known[1] == text:  # it may be long, and to read it takes its time
+                sending = known[2]
+            else:
+                sending = Sending.of(yaml.load(text, _PlainLoader) or {})  # noqa: S506 - it makes nothing but texts
+        except PeerError as error:
+            if error.status != requests.codes.not_found:
+                raise ObserverError(str(error)) from None
+            text, sending = "", Sending()
+        except ValueError as error:
+            raise ObserverError(f"{self.base} {error}") from None
+        self._known = (self._monotonic(), text, sending)
+        return sending
 
     def _ask(self, path: str, **parameters: str) -> tuple[Any, float]:
         """Return the data of an answer, and by how many seconds its clock is ahead of ours.

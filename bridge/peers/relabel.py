@@ -36,7 +36,7 @@ class Rule:
         Raises:
             ValueError: it cannot be followed here; the message says why.
         """
-        given = {name: keys[name] for name in ("separator", "target_label", "replacement", "modulus") if name in keys}
+        given = {name: keys[name] for name in ("separator", "target_label", "replacement") if name in keys}
         action, text = str(keys.get("action", "replace")).lower(), str(keys.get("regex", "(.*)"))
         if action not in _ACTIONS:
             raise ValueError(f"relabels alerts with the unknown action {action!r}")
@@ -44,7 +44,7 @@ class Rule:
             regex = Expression.of(text)
         except ValueError:
             raise ValueError(f"relabels alerts with {text!r}, a regular expression that cannot be read here") from None
-        return cls(action, regex, tuple(keys.get("source_labels") or ()), **given)
+        return cls(action, regex, tuple(keys.get("source_labels") or ()), modulus=int(keys.get("modulus", 0)), **given)
 
     def apply(self, labels: Labels) -> Labels | None:
         """Return the labels after this rule; None: the alert is dropped."""

@@ -16,6 +16,7 @@ from bridge.peers.alertmanager import ask
 from bridge.peers.client import PeerClient, PeerError
 from bridge.peers.observer import ObserverError
 from bridge.peers.prometheus import PrometheusObserver
+from bridge.peers.relabel import Sending
 from bridge.policy.peer import Peer
 from remedy.demo.ports import free_ports
 from tests.bridge.local_server import Asked, Reply, listening, saying
@@ -241,6 +242,36 @@ def test_a_configuration_that_is_none(server: Asked, client_of: Callable[..., Pe
     server.reply = prometheus({"yaml": text})
     with pytest.raises(ObserverError, match=f"^{server.url} "):
         PrometheusObserver(client_of()).firing()
+
+
+def test_a_configuration_is_read_as_its_prometheus_wrote_it(
+    server: Asked, client_of: Callable[..., PeerClient]
+) -> None:
+    """A lone `=` is a text to Go, and so is what Python's YAML takes for a number or a time."""
+    hashed = "alert_relabel_configs: [{action: hashmod, source_labels: [pod], modulus: 1000, target_label: shard}]"
+    external = "external_labels: {shift: 12_30, since: 2026-1-2 3:04}"
+    scraped = "scrape_configs: [{job_name: a, relabel_configs: [{separator: =}]}]"
+    server.reply = prometheus({"yaml": f"global: {{{external}}}\nalerting: {{{hashed}}}\n{scraped}\n"})
+    assert PrometheusObserver(client_of()).firing() == [
+        {"alertname": "Down", "shift": "12_30", "since": "2026-1-2 3:04", "shard": "958"}
+    ]
+
+
+def test_a_configuration_that_stays_is_read_once(
+    server: Asked, client_of: Callable[..., PeerClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long one takes its second, and nothing else is decided meanwhile."""
+    now, read = [0.0], []
+    monkeypatch.setattr("bridge.peers.prometheus.Sending.of", lambda config: read.append(config) or Sending())
+    server.reply = prometheus({"yaml": "global: {}"})
+    observer = PrometheusObserver(client_of(), monotonic=lambda: now[0])
+    for now[0] in (0, 30, 100, 200):
+        observer.firing()
+    assert read == [{"global": {}}]
+    server.reply = prometheus({"yaml": "alerting: {}"})
+    now[0] = 300
+    observer.firing()
+    assert read[1:] == [{"alerting": {}}]
 
 
 def test_a_rule_that_cannot_be_followed_is_said(server: Asked, client_of: Callable[..., PeerClient]) -> None:
