@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from requests.auth import HTTPBasicAuth
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as WaitedError
 
@@ -109,16 +110,20 @@ class PeerClient:
                 raise PeerError(f"{self.base} answered more than {_LONGEST} bytes to {path}")
             yield piece
 
-    def _headers(self) -> dict[str, str]:
+    def _headers(self) -> dict[str, bytes]:
         authorization = self._peer.authorization
         if authorization is None:
             return {}
         secret = authorization.credentials or self._secret(authorization.credentials_file)
-        return {"Authorization": f"{authorization.type} {secret}"}
+        return {"Authorization": f"{authorization.type} {secret}".encode()}
 
-    def _basic(self) -> tuple[str, str] | None:
+    def _basic(self) -> HTTPBasicAuth | None:
+        """Encode user and password as Prometheus does; left to requests, they would be Latin-1, or an error."""
         basic = self._peer.basic_auth
-        return None if basic is None else (basic.username, basic.password or self._secret(basic.password_file))
+        if basic is None:
+            return None
+        password = basic.password or self._secret(basic.password_file)
+        return HTTPBasicAuth(basic.username.encode(), password.encode())
 
     def _secret(self, file: Path | None) -> str:
         try:

@@ -133,6 +133,11 @@ def test_how_it_is_authenticated(server: Asked, client_of: Callable[..., PeerCli
         ({"authorization": {"type": "Token", "credentials_file": secret}}, "Token hunter2"),
         ({"basic_auth": {"username": "me", "password": "hunter2"}}, basic),
         ({"basic_auth": {"username": "me", "password_file": secret}}, basic),
+        (
+            {"basic_auth": {"username": "mé", "password": "h€nter"}},
+            f"Basic {base64.b64encode('mé:h€nter'.encode()).decode()}",
+        ),
+        ({"authorization": {"credentials": "h€nter"}}, "Bearer h€nter".encode().decode("latin-1")),
     ]
     server.reply = saying(200, b"{}")
     for keys, header in ways:
