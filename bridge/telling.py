@@ -60,22 +60,25 @@ class News:
 
 def about(episode: Episode, remediation: str, run_id: int | None = None) -> AbstractContextManager[Any]:
     """Let every line that is said meanwhile, in this thread, say what it is about."""
-    names = {"episode": episode.fingerprint, "remediation": remediation, "run": run_id}
+    return structlog.contextvars.bound_contextvars(**names(episode, remediation, run_id))
+
+
+def names(episode: Episode, remediation: str, run_id: int | None = None) -> dict[str, Any]:
+    """Return what a line says of what it is about."""
+    named = {"episode": episode.fingerprint, "remediation": remediation, "run": run_id}
     alert = {"alert": subject(episode), "severity": episode.labels.get("severity", "warning")}
-    return structlog.contextvars.bound_contextvars(
-        **{name: value for name, value in {**names, **alert}.items() if value}
-    )
+    return {name: value for name, value in {**named, **alert}.items() if value}
 
 
 def tell(log: FilteringBoundLogger, news: Sequence[News]) -> None:
     """Say what was decided."""
     worth = [each for each in news if each.is_worth_a_look]
     for each in worth[:_MOST_LINES]:
-        with about(each.episode, each.remediation, each.run_id):
-            log.info(Event.DECIDED, decision=str(each.decision.verdict), reason=each.decision.reason)
+        said = {"decision": str(each.decision.verdict), "reason": each.decision.reason}
+        log.info(Event.DECIDED, **names(each.episode, each.remediation, each.run_id), **said)
     if len(worth) > _MOST_LINES:
         log.info("and more of the like", decisions=len(worth) - _MOST_LINES)
     for each in news if log.is_enabled_for(logging.DEBUG) else ():
         if not each.is_worth_a_look:
-            with about(each.episode, each.remediation, each.run_id):
-                log.debug(Event.DECIDED, decision=str(each.decision.verdict), reason=each.decision.reason)
+            said = {"decision": str(each.decision.verdict), "reason": each.decision.reason}
+            log.debug(Event.DECIDED, **names(each.episode, each.remediation, each.run_id), **said)

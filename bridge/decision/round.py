@@ -24,10 +24,9 @@ from bridge.telling import News
 TWICE_SECONDS = 15.0
 """Between two questions that must agree: a return is real, or an alert has gone."""
 GONE_REASON = "neither Prometheus nor any Alertmanager knows the alert any more"
-_WOKEN = 64
-"""So many of those that wait for a slot are looked at next, at least, while there is one."""
 _FEW = 4
-"""So many of them are looked at when the hour lets the next one begin; they wake more, while there are slots."""
+"""So many of those that wait for a slot are looked at when the hour lets the next one begin, and so many more than
+there are slots: they wake more, while there are slots."""
 RESOLVED_REASON = "the alert is over, and nothing had been done yet"
 
 
@@ -80,7 +79,8 @@ class Round:
         self._write()
         self._begin()
         if histories.free_slots > 0:
-            most = max(_WOKEN, 2 * histories.free_slots)
+            passed_over = sum(candidate.verdict == Verdict.LIMITED for candidate in due.held) - len(self.jobs)
+            most = max(histories.free_slots + _FEW, 2 * passed_over)  # where other gates hold many, soon all are seen
             self.waits |= decisions.wake_some(self.connection, Verdict.LIMITED, self.now, most)
         elif (moment := histories.next_slot_at) is not None:
             decisions.look_at(self.connection, Verdict.LIMITED, moment, _FEW)

@@ -19,22 +19,26 @@ _BATCH = 500
 
 def add(connection: Connection, rows: Sequence[tuple[int, str, str, str, Decision | None]], now: float) -> None:
     """Insert current rows: (episode, remediation, host, target, decision or None for one that is due at once)."""
-    for episode_id, remediation, host, target, decision in rows:
-        _ADD.change(
-            connection,
-            at=now,
-            episode_id=episode_id,
-            remediation=remediation,
-            host=host,
-            target=target,
-            decision=PENDING if decision is None else decision.verdict,
-            reason="" if decision is None else decision.reason,
-            due_at=now if decision is None else decision.due,
-            run_id=None,
-            current=True,
-            looks=0,
-            looked_at=now,
-        )
+    _ADD.each(
+        connection,
+        [
+            {
+                "at": now,
+                "episode_id": episode_id,
+                "remediation": remediation,
+                "host": host,
+                "target": target,
+                "decision": PENDING if decision is None else decision.verdict,
+                "reason": "" if decision is None else decision.reason,
+                "due_at": now if decision is None else decision.due,
+                "run_id": None,
+                "current": True,
+                "looks": 0,
+                "looked_at": now,
+            }
+            for episode_id, remediation, host, target, decision in rows
+        ],
+    )
 
 
 def due(connection: Connection, now: float) -> list[Candidate]:

@@ -48,12 +48,15 @@ def listed(values: Iterable[str | int]) -> str:
     return json.dumps(list(values))
 
 
-def carry_out(connection: Connection, sql: str, values: Sequence[Any] = ()) -> Any:
-    """Let the driver carry something out, and return its cursor; what goes wrong is raised as SQLAlchemy raises it."""
+def carry_out(connection: Connection, sql: str, values: Sequence[Any] = (), *, many: bool = False) -> Any:
+    """Let the driver carry something out, and return its cursor; `many`: once for each of the values.
+
+    What goes wrong is raised as SQLAlchemy raises it.
+    """
     dialect: Any = connection.dialect
     driver: Any = connection.connection.driver_connection
     try:
-        return driver.execute(sql, values)
+        return driver.executemany(sql, values) if many else driver.execute(sql, values)
     except dialect.loaded_dbapi.Error as error:
         raise DBAPIError.instance(sql, values, error, dialect.loaded_dbapi.Error, dialect=dialect) from error
 
@@ -89,8 +92,9 @@ class Prepared:
 
     def each(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
         """Do it once for each of these."""
-        for values in rows:
-            self.change(connection, **values)
+        made = self._made.get(connection.dialect.name) or self._make(connection.dialect)
+        if bound := [made.bind(values) for values in rows]:
+            carry_out(connection, made.sql, bound, many=True)
 
     def _make(self, dialect: Dialect) -> "_Made":
         made = self._made[dialect.name] = _Made.of(self._statement, self._columns, dialect)

@@ -14,7 +14,8 @@ from bridge.ledger.episodes import EPISODE, EpisodeState, episode
 from bridge.ledger.prepared import Prepared, among, listed
 from bridge.ledger.schema import UNENDED, AnyRow, episodes, runs
 
-_FOR_ONE_SLOT = 4
+_TO_SPARE = 3
+"""So many more of those that wait for a slot are woken than there are slots: another gate may hold the first ones."""
 
 
 class RunState(StrEnum):
@@ -182,8 +183,8 @@ def end_all(connection: Connection, ends: Sequence[End], now: float) -> set[int]
 
 
 def free_slots(connection: Connection, now: float, count: int = 1) -> None:
-    """Wake a few of those that wait for a slot; the round that looks at them wakes more while slots are left."""
-    decisions.wake_some(connection, Verdict.LIMITED, now, count * _FOR_ONE_SLOT)
+    """Wake as many of those that wait for a slot; the round that looks at them wakes more while slots are left."""
+    decisions.wake_some(connection, Verdict.LIMITED, now, count + _TO_SPARE)
 
 
 _NEW = Prepared(

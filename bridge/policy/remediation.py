@@ -1,5 +1,6 @@
 """What the configuration means: remediations with their defaults filled in, and which of them an alert gets."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -120,8 +121,11 @@ class Policy:
 
     def named(self, name: str) -> Remediation | None:
         """Return the remediation of a name, if there is one."""
-        known = (*self.remediations, *self.built_in)
-        return next((remediation for remediation in known if remediation.name == name), None)
+        return self._by_name.get(name)
+
+    @functools.cached_property
+    def _by_name(self) -> Mapping[str, Remediation]:
+        return {remediation.name: remediation for remediation in (*self.built_in, *self.remediations)}
 
 
 def route(remediations: tuple[Remediation, ...], labels: Mapping[str, str]) -> list[Remediation]:

@@ -1,6 +1,7 @@
 """A run: attempt = steps in order, then the proof. Every step is journalled before it starts and after it has ended."""
 
 import functools
+import logging
 import os
 import random
 import threading
@@ -24,7 +25,7 @@ from bridge.run.hands import Hands
 from bridge.run.steps import Workshop
 from bridge.run.turns import Over, Turn, Turns
 from bridge.run.verification import prove
-from bridge.telling import Event, about
+from bridge.telling import Event, names
 from bridge.verify.base import NOTHING_WANTED, Evidence, Scene
 from remedy.config.logger import structlog
 
@@ -247,8 +248,8 @@ class Runner:
         self._tell(run, Event.ENDED, outcome=over.outcome, reason=over.reason)
 
     def _tell(self, run: Run, event: Event, **said: object) -> None:
-        with about(run.episode, run.remediation, run.id):
-            self._log.info(event, **said)
+        if self._log.is_enabled_for(logging.INFO):
+            self._log.info(event, **names(run.episode, run.remediation, run.id), **said)
 
     def _workshop(self, run: Run, remediation: Remediation, allow: Allow) -> Workshop:
         tell = functools.partial(self._tell_people, run, remediation)

@@ -5,8 +5,9 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 from bridge.actions.backups.store import BackupStore
 from bridge.actions.base import (
@@ -47,6 +48,10 @@ class Workshop:
     ours: tuple[str, ...] = ()
     """See `StepContext`."""
 
+    @functools.cached_property
+    def _kept(self) -> Path:
+        return self.backups.of(self.run.id)
+
     def plan(self, step: Step) -> str:
         """Say in words what a step would do."""
         try:
@@ -64,12 +69,12 @@ class Workshop:
         """
         checked_at = time.monotonic()
         ready = self._ready(step)
-        context = self._context(ready.timeout, checked_at)
+        prepare = functools.partial(self._context, ready.timeout, checked_at)
         begins: Reply[StepContext | None] = Reply()
 
         def do() -> StepEnd | None:
             try:
-                beginning = _Beginning(context, ready.timeout, go, begins, started) if go.wait() else None
+                beginning = _Beginning(prepare, go, begins, started) if go.wait() else None
             except BaseException as error:
                 begins.fail(error)
                 raise
@@ -109,17 +114,24 @@ class Workshop:
             raise StepRefusedError("; ".join(refusals))
         return action
 
-    def _context(self, timeout: timedelta, checked_at: float = -math.inf) -> StepContext:
+    def _context(
+        self,
+        timeout: timedelta,
+        checked_at: float = -math.inf,
+        started: Callable[[int], None] = lambda _pid: None,
+    ) -> StepContext:
+        """Return what a step sees that begins now."""
         return StepContext(
             labels=self.run.episode.labels,
             target=self.run.target,
             host=self.run.host,
             allow=self.allow,
-            backups=self.backups.of(self.run.id),
+            backups=self._kept,
             deadline=time.monotonic() + timeout.total_seconds(),
             stop=self.stop,
             output=Output(),
             tell=lambda notifiers, message: self.tell(notifiers, redact(message)),
+            started=started,
             ours=self.ours,
             checked_at=checked_at,
         )
@@ -163,14 +175,12 @@ class _Beginning:
 
     def __init__(
         self,
-        context: StepContext,
-        timeout: timedelta,
+        prepare: Callable[[Callable[[int], None]], StepContext],
         go: Go,
         begins: Reply[StepContext | None],
         started: Callable[[int], None],
     ) -> None:
-        deadline = time.monotonic() + timeout.total_seconds()
-        self.context = replace(context, deadline=deadline, started=self._program)
+        self.context = prepare(self._program)
         self._go, self._begins, self._started = go, begins, started
         self._told = False
 
