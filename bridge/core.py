@@ -18,6 +18,7 @@ from bridge.decision.payload import Notification
 from bridge.decision.remembered import known, remembering
 from bridge.decision.together import take_together
 from bridge.escalation.delivery import Delivery
+from bridge.hands import Hands
 from bridge.ledger import controls, episodes, sqlite
 from bridge.ledger.episodes import EpisodeState
 from bridge.ledger.store import Ledger, LedgerError
@@ -26,7 +27,6 @@ from bridge.metrics import Metrics, State, StateCollector
 from bridge.peers.observer import Observer
 from bridge.peers.others import Others
 from bridge.policy.remediation import Policy
-from bridge.pool import Pool
 from bridge.run.dispatcher import Dispatcher
 from bridge.run.runner import Runner
 from bridge.steady import SteadyClock
@@ -34,8 +34,6 @@ from bridge.telling import tell
 from remedy.config.logger import structlog
 
 _LOCK_SECONDS = 0.2
-_THREADS = 256
-"""As many runs may be under way: `limits.concurrent` goes no further."""
 
 
 class NotReadyError(Exception):
@@ -254,7 +252,7 @@ class Bridge:
             others.ask,
             runner,
             self.metrics,
-            pool=Pool(_THREADS, "run"),
+            workers=Hands("run"),
             clock=self._clock,
         )
         delivery = Delivery(ledger, lambda: self.policy, self.metrics, self._clock)

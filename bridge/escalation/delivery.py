@@ -10,13 +10,13 @@ from typing import Any
 
 from bridge.escalation import stories
 from bridge.escalation.rates import Rates
+from bridge.hands import Hands, Task
 from bridge.ledger import outbox
 from bridge.ledger.outbox import DeliveryState, Escalation
 from bridge.ledger.store import Ledger, LedgerError
 from bridge.metrics import Metrics
 from bridge.notifiers.base import DeliveryError, Message, Notifier, PassingError, PermanentError, State
 from bridge.policy.remediation import Policy
-from bridge.pool import Pool
 from bridge.telling import Event, about
 from remedy.config.logger import structlog
 
@@ -39,7 +39,7 @@ class Delivery:
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._loop, name="delivery", daemon=True)
-        self._pool = Pool(_AT_ONCE, thread_name_prefix="notify")
+        self._hands = Hands("notify")
         self._rates = Rates()
         self._busy: set[str] = set()
 
@@ -52,11 +52,10 @@ class Delivery:
         self._wake.set()
 
     def stop(self) -> None:
-        """End; what is not delivered stays in the outbox."""
+        """End; what is not delivered stays in the outbox, and a notifier that hangs is not waited for."""
         self._stopping = True
         self._wake.set()
         self._thread.join()
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _loop(self) -> None:
         while not self._stopping:
@@ -75,9 +74,11 @@ class Delivery:
         with self._ledger.read() as connection:
             waiting = outbox.waiting(connection, self._clock())
         for name in set(waiting) - self._busy:
+            if len(self._busy) >= _AT_ONCE:
+                break
             self._busy.add(name)
             try:
-                self._pool.submit(self._work_off, name)
+                self._hands.start(Task(self._work_off, name))
             except RuntimeError:  # no thread can be started: at the next look, perhaps
                 self._busy.discard(name)
                 raise
@@ -91,6 +92,7 @@ class Delivery:
             self._log.error("the outbox cannot be worked on", error=str(error))
         finally:
             self._busy.discard(name)
+            self._wake.set()  # another one may wait for its turn
 
     def _next(self, name: str) -> Escalation | None:
         """Return what is to be delivered next, unless the notifier has had enough for now."""

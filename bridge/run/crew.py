@@ -1,11 +1,11 @@
 """The threads that work on runs, each run with the policy with which it started."""
 
 import queue
-import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
 
 from bridge.actions.base import Allow
+from bridge.hands import Task, Workers
 from bridge.ledger import runs
 from bridge.ledger.promise import DURABLE, Go
 from bridge.ledger.runs import Run
@@ -37,14 +37,16 @@ class Crew:
         policy: Callable[[], Policy],
         runner: Runner,
         *,
-        pool: Executor,
+        workers: Workers,
         clock: Callable[[], float],
         wake: Callable[[], None],
     ) -> None:
         self._ledger, self._policy, self._runner, self._wake = ledger, policy, runner, wake
         self.recovery = Recovery(ledger, runner, self.submit, clock)
         self._log = structlog.get_logger("crew")
-        self._pool = pool
+        self._workers = workers
+        self._under_way: dict[int, Task[None]] = {}
+        """What is being done, by the number of the run."""
         self._kept: dict[int, tuple[Remediation, Allow]] = {}
         """The policy with which a run under way started: a reload does not change it."""
         self._over: set[int] = set()
@@ -61,13 +63,23 @@ class Crew:
         """Let a thread do something for a run, with the policy that the run started with."""
         kept = self._kept.setdefault(run.id, (remediation, self._policy().settings.allow))
 
-        def told(remediation: Remediation, allow: Allow) -> None:
+        def do(remediation: Remediation, allow: Allow) -> None:
+            failed: Exception | None = None
             with about(run.episode, run.remediation, run.id):
-                work(remediation, allow)
+                try:
+                    work(remediation, allow)
+                except Exception as error:  # noqa: BLE001 - whatever it was, the run must be taken up again
+                    failed = error
+                finally:
+                    if self._under_way.get(run.id) is task:
+                        del self._under_way[run.id]
+                self._done(run, failed, go)
 
+        task = self._under_way[run.id] = Task(do, *kept)
         try:
-            self._pool.submit(told, *kept).add_done_callback(lambda future: self._done(run, future, go))
+            self._workers.start(task)
         except RuntimeError as error:  # no thread can be started
+            del self._under_way[run.id]
             self._log.warning("a run waits for a thread", run=run.id, reason=str(error))
             self._stranded.put((run.id, _NoThreadError(error, remediation, work), go))
 
@@ -108,13 +120,17 @@ class Crew:
     def stop(self, grace: float) -> None:
         """Begin nothing more, let steps go on for `grace` seconds, then have them give up and say so in the journal."""
         self._runner.closing.set()
-        ending = threading.Thread(target=self._pool.shutdown, daemon=True)
-        ending.start()
-        ending.join(grace)
+        self._wait(grace)
         self._runner.stop.set()
-        ending.join(_GIVE_UP_SECONDS)
+        self._wait(_GIVE_UP_SECONDS)
         if left := self._runner.cut_off():
             self._log.warning("steps were left behind", steps=left)
+
+    def _wait(self, seconds: float) -> None:
+        """Wait until all that is under way has been done, for so long at most."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and (tasks := list(self._under_way.values())):
+            tasks[0].wait(left)
 
     def _take_up(self, run_id: int, error: BaseException) -> None:
         with self._ledger.read() as connection:
@@ -133,12 +149,10 @@ class Crew:
         else:
             self._runner.give_up(run, remediation, f"the bridge made a mistake: {type(error).__name__}: {error}")
 
-    def _done(self, run: Run, future: Future[None], go: Go) -> None:
+    def _done(self, run: Run, failed: Exception | None, go: Go) -> None:
         if self._runner.closing.is_set():
             return
-        error = future.exception()
-        if error is not None:
-            with about(run.episode, run.remediation, run.id):
-                self._log.error("a run could not go on", error=f"{type(error).__name__}: {error}")
-            self._stranded.put((run.id, error, go))
+        if failed is not None:
+            self._log.error("a run could not go on", error=f"{type(failed).__name__}: {failed}")
+            self._stranded.put((run.id, failed, go))
         self._wake()

@@ -6,7 +6,6 @@ One thread and one transaction decide, so that no two runs can slip past the sam
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from functools import partial
 
 from sqlalchemy import Connection
@@ -25,6 +24,7 @@ from bridge.decision.payload import Notification
 from bridge.decision.returning import Returning
 from bridge.decision.round import TWICE_SECONDS, Round
 from bridge.decision.sweep import SWEEP_SECONDS, Sweep
+from bridge.hands import Workers
 from bridge.housekeeping import Housekeeping
 from bridge.ledger import decisions
 from bridge.ledger.promise import DURABLE, Go
@@ -61,16 +61,16 @@ class Dispatcher:
         runner: Runner,
         metrics: Metrics,
         *,
-        pool: Executor,
+        workers: Workers,
         clock: SteadyClock,
     ) -> None:
-        """Take what is needed; the threads of `pool` work on the runs, and are ended here."""
+        """Take what is needed; `workers` do what is to be done for the runs."""
         self._ledger, self._policy, self._ask, self._runner = ledger, policy, ask, runner
         self._metrics, self._clock = metrics, clock
         self._log = structlog.get_logger("dispatcher")
         self._wake, self._looked = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._loop, name="dispatcher", daemon=True)
-        self._crew = Crew(ledger, policy, runner, pool=pool, clock=clock, wake=self.wake)
+        self._crew = Crew(ledger, policy, runner, workers=workers, clock=clock, wake=self.wake)
         self._housekeeping = Housekeeping(ledger, clock)
         self.pause_file = PauseFile(ledger.path)
         self._pause: Pause | None = None

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from bridge.actions.backups.store import BackupStore
 from bridge.actions.base import Allow, StepOutcome
 from bridge.escalation import levels as escalation
+from bridge.hands import Hands
 from bridge.ledger import journal, runs
 from bridge.ledger.journal import AttemptEnd, StepBegin, StepEnd
 from bridge.ledger.promise import DURABLE, Go
@@ -21,7 +22,6 @@ from bridge.ledger.store import Ledger, LedgerError
 from bridge.metrics import Metrics
 from bridge.peers.observer import Observer
 from bridge.policy.remediation import Remediation
-from bridge.run.hands import Hands
 from bridge.run.steps import Workshop
 from bridge.run.turns import Over, Turn, Turns
 from bridge.run.verification import prove
@@ -59,7 +59,7 @@ class Runner:
         self._ledger, self._observer, self._metrics = ledger, observer, metrics
         self.token, self.backups, self._clock, self._chance = token, backups, clock, chance
         self._ours = ours
-        self._turns, self._hands = Turns(ledger, clock), Hands()
+        self._turns, self._hands = Turns(ledger, clock), Hands("step")
         self._log = structlog.get_logger("runner")
         self.closing = threading.Event()
         """Begin nothing more: no attempt, no step, no look at whether it helped."""

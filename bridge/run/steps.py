@@ -5,6 +5,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -21,12 +22,12 @@ from bridge.actions.base import (
     StepTimeoutError,
 )
 from bridge.actions.host.shown import shown
+from bridge.hands import Hands, Task
 from bridge.ledger.journal import StepEnd
 from bridge.ledger.promise import DURABLE, Go
 from bridge.ledger.reply import Reply
 from bridge.ledger.runs import Run
 from bridge.policy.remediation import Remediation, Step
-from bridge.run.hands import Hands, Task
 from bridge.run.redaction import redact
 
 _GRACE_SECONDS = 5.0
@@ -43,7 +44,7 @@ class Workshop:
     allow: Allow
     backups: BackupStore
     stop: threading.Event
-    hands: Hands = field(default_factory=Hands)
+    hands: Hands = field(default_factory=lambda: Hands("step"))
     tell: Callable[[Sequence[str], str], int] = lambda _notifiers, _message: 0
     ours: tuple[str, ...] = ()
     """See `StepContext`."""
@@ -88,7 +89,13 @@ class Workshop:
             finally:
                 beginning.now()
 
-        return Doing(step.action, self.stop, self.hands.start(do), begins)
+        task = Task(do)
+        try:
+            self.hands.start(task)
+        except RuntimeError:  # no thread can be had: it is done in this one, which would wait for it
+            with suppress(Exception):
+                task.do()
+        return Doing(step.action, self.stop, task, begins)
 
     def _ready(self, step: Step) -> "_Ready":
         """Return what is to be done for a step; a refused one ends as it begins."""

@@ -57,7 +57,7 @@ class Stage:
         )
         runner.fate = self.fate
         self._dispatcher = Dispatcher(
-            self.ledger, lambda: self.policy, self.world.ask, runner, metrics, pool=self._pool, clock=clock
+            self.ledger, lambda: self.policy, self.world.ask, runner, metrics, workers=self._pool, clock=clock
         )
         self._due = self.start
 

@@ -131,7 +131,7 @@ class World:
     def begin(self) -> None:
         """Start a process: open the ledger and take up what was left."""
         self.ledger = MortalLedger(f"sqlite:///{self.folder / 'ledger.db'}")
-        self.pool = Deferred()
+        self.workers = Deferred()
         self.clock = SteadyClock(lambda: self.now, lambda: self.monotonic, lambda: self.boot)
         metrics = Metrics(CollectorRegistry())
         runner = Runner(
@@ -149,7 +149,7 @@ class World:
             self.ask,
             runner,
             metrics,
-            pool=self.pool,
+            workers=self.workers,
             clock=self.clock,
         )
         self.dispatcher.recover()
@@ -220,8 +220,8 @@ class World:
 
     def work(self) -> None:
         """Do everything that was given to the workers."""
-        while self.pool.waiting:
-            self.pool.work_one()
+        while self.workers.waiting:
+            self.workers.work_one()
 
     def settle(self, rounds: int = 10) -> None:
         """Decide and work until there is nothing more to be done now."""

@@ -194,8 +194,8 @@ class AnyHistory(RuleBasedStateMachine):
 
     @rule(jobs=st.integers(1, 3))
     def work(self, jobs) -> None:
-        for _ in range(min(jobs, len(self.world.pool.waiting))):
-            self.world.pool.work_one()
+        for _ in range(min(jobs, len(self.world.workers.waiting))):
+            self.world.workers.work_one()
             self.check_touches()
 
     @rule(lives=st.integers(0, 6), after=st.booleans())

@@ -31,7 +31,7 @@ def fire(world, *numbers):
 
 def test_one_alert_is_a_run_with_its_first_step_when_it_is_acknowledged(world):
     receipt = fire(world, 1)
-    assert len(world.pool.waiting) == 1
+    assert len(world.workers.waiting) == 1
     assert [(step.position, step.ended_at) for step in world.rows(steps)] == [(0, None)]
     assert world.verdicts() == {"web-1": "run"}
     assert receipt.decided == {("down", "run"): 1}
@@ -45,7 +45,7 @@ def test_what_is_over_within_the_transaction_is_not_begun(world):
     over = alert(labels("web-1"), status="resolved", starts_at=world.now, endsAt=when(world.now))
     receipts = world.notify_together(*(parse_notification(notification(each)) for each in (fires, over)))
     assert [receipt.answer()["accepted"] for receipt in receipts] == [1, 0]
-    assert not world.pool.waiting
+    assert not world.workers.waiting
     world.settle(2)
     assert world.verdicts() == {"web-1": "resolved"}
     assert not world.hand.touches
@@ -56,19 +56,19 @@ def test_of_notifications_that_share_a_transaction_a_few_are_decided(world):
     each = [parse_notification(notification(alert(labels(f"web-{n}"), starts_at=world.now))) for n in (1, 2)]
     receipts = world.notify_together(*each)
     assert [(receipt.accepted, receipt.waits) for receipt in receipts] == 2 * [(1, False)]
-    assert len(world.pool.waiting) == 2
+    assert len(world.workers.waiting) == 2
 
 
 def test_what_is_held_waits_for_its_round(world):
     fire(world, 1)
     receipt = world.notify(alert({**labels("web-1"), "check": "another"}, starts_at=world.now))
-    assert (len(world.pool.waiting), receipt.waits) == (1, True)
+    assert (len(world.workers.waiting), receipt.waits) == (1, True)
     assert receipt.decided == {("down", "target_busy"): 1}
 
 
 def test_many_are_left_to_a_round(world):
     receipt = fire(world, 1, 2, 3)
-    assert (len(world.pool.waiting), receipt.waits) == (0, True)
+    assert (len(world.workers.waiting), receipt.waits) == (0, True)
     world.settle(2)
     assert len(world.hand.touches) == 3
 
@@ -76,7 +76,7 @@ def test_many_are_left_to_a_round(world):
 def test_a_few_beside_others_that_wait_are_left_to_the_same_round(world):
     fire(world, 1, 2, 3)
     fire(world, 4)
-    assert not world.pool.waiting
+    assert not world.workers.waiting
     world.settle(2)
     assert len(world.hand.touches) == 4
 
@@ -85,7 +85,7 @@ def test_the_pause_file_holds(world):
     pause = world.folder / "PAUSE"
     pause.touch()
     fire(world, 1)
-    assert not world.pool.waiting
+    assert not world.workers.waiting
     world.settle(2)
     assert world.verdicts() == {"web-1": "paused"}
     pause.unlink()
@@ -96,7 +96,7 @@ def test_the_pause_file_holds(world):
 def test_nothing_begins_once_the_bridge_is_ending(world):
     world.dispatcher.stop(0)
     fire(world, 1)
-    assert not world.pool.waiting
+    assert not world.workers.waiting
     assert not world.rows(runs)
 
 
@@ -113,7 +113,7 @@ def test_a_mistake_loses_no_notification_and_is_found_by_the_round(world, monkey
     with monkeypatch.context() as broken:
         broken.setattr(gates, "decide", mistaken)
         receipt = fire(world, 1)
-    assert (receipt.accepted, len(world.pool.waiting), receipt.waits) == (1, 0, True)
+    assert (receipt.accepted, len(world.workers.waiting), receipt.waits) == (1, 0, True)
     assert not world.rows(runs), "what the mistake had begun is undone"
     assert [row.decision for row in world.rows(decisions)] == ["pending"]
     world.settle(2)
@@ -134,7 +134,7 @@ def test_what_is_undone_is_not_begun_though_it_was_made_ready(world, made_ready)
 
     with pytest.raises(LedgerError if made_ready else KeyError):
         world.ledger.write(undone)
-    assert len(world.pool.waiting) == made_ready
+    assert len(world.workers.waiting) == made_ready
     fire(world, 2)
     world.work()
     assert [(touch.run, touch.host) for touch in world.hand.touches] == [(1, "web-2")], "it has the number of the other"

@@ -1,13 +1,11 @@
 """Where no thread can be started everything waits for one: nothing is given up, and nothing is done twice."""
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 
+from bridge.hands import Hands, Task
 from bridge.ledger.schema import runs, steps
-from bridge.pool import Pool
-from bridge.run.hands import Hands
 from tests.bridge.durability.bridge_world import World, opened
 from tests.e2e.waiting import wait_for
 
@@ -38,38 +36,21 @@ def none_left(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     return none
 
 
-@pytest.fixture
-def pool() -> Iterator[Pool]:
-    with Pool(16) as made:
-        yield made
-
-
-def busy(pool: Pool) -> threading.Event:
-    """Let the pool's only thread work until the event is set."""
-    inside, gate = threading.Event(), threading.Event()
-    pool.submit(lambda: inside.set() or gate.wait(10))
-    assert inside.wait(10)
-    return gate
-
-
 def finished(world: World) -> list[str | None]:
     return [row.outcome for row in world.rows(runs)]
 
 
-def test_a_run_waits_for_a_thread_and_is_then_done_once(tmp_path, pool, none_left):
+def test_a_run_waits_for_a_thread_and_is_then_done_once(tmp_path, none_left):
     """It was given up once, and yet done, beside whatever came next, as soon as a thread was free."""
     with opened(tmp_path, CONFIGURATION) as world:
-        gate = busy(pool)
-        world.dispatcher._crew._pool = pool
+        world.dispatcher._crew._workers = Hands("run")
         none_left.set()
         world.fire(LABELS, world.now)
         world.round()
         world.round()
         assert finished(world) == [None]
-        gate.set()
         none_left.clear()
         wait_for(lambda: world.round() or finished(world) == ["unverified"])
-        pool.submit(lambda: None).result(10)
         assert len(world.hand.touches) == len(world.rows(steps)) == 1
 
 
@@ -81,21 +62,14 @@ def test_a_step_that_gets_no_thread_of_its_own_is_done_in_that_of_its_run(tmp_pa
         assert (finished(world), len(world.hand.touches)) == (["unverified"], 1)
 
 
-def test_what_raises_without_a_thread_of_its_own_has_no_result(none_left):
-    none_left.set()
-    task = Hands().start(lambda: 1 / 0)
-    assert task.wait(0)
-    assert task.results == []
-
-
-def test_what_a_pool_refused_is_not_done_later(pool, none_left):
+def test_what_was_refused_is_not_done_later(none_left):
     done: list[int] = []
-    gate = busy(pool)
+    hands = Hands("work")
     none_left.set()
     with pytest.raises(RuntimeError):
-        pool.submit(done.append, 1)
+        hands.start(Task(done.append, 1))
     none_left.clear()
-    gate.set()
-    assert pool.submit(int, "2").result(10) == 2
-    assert isinstance(pool.submit(int, "x").exception(10), ValueError)
-    assert not done
+    after = Task(done.append, 2)
+    hands.start(after)
+    assert after.wait(10)
+    assert done == [2]
