@@ -78,7 +78,7 @@ class Round:
                 self._held(candidate, histories)
         self._write()
         self._begin()
-        if histories.free_slots > 0:
+        if histories.slots_to_fill > 0:
             passed_over = sum(candidate.verdict == Verdict.LIMITED for candidate in due.held) - len(self.jobs)
             most = max(histories.free_slots + _FEW, 2 * passed_over)  # where other gates hold many, soon all are seen
             self.waits |= decisions.wake_some(self.connection, Verdict.LIMITED, self.now, most)

@@ -29,27 +29,28 @@ class Histories:
     ) -> None:
         """Read what matters for these candidates; `pause` is one that is not in the ledger."""
         self._connection, self._limits, self._now = connection, limits, now
-        self._pauses = _pauses(connection, now) | ({"": pause} if pause else {})
-        self._breakers = {row.remediation: row.reason for row in _BREAKERS.rows(connection)}
+        since = now - limits.targets.window.total_seconds()
+        (counts,) = _COUNTS.rows(connection, hour=now - HOUR, window=since)
+        self._in_hour, self._held = counts.in_hour, counts.held
+        self._pauses = (_pauses(connection, now) if counts.pauses else {}) | ({"": pause} if pause else {})
+        breakers = _BREAKERS.rows(connection) if counts.breakers else []
+        self._breakers = {row.remediation: row.reason for row in breakers}
         self._busy: dict[str, set[int]] = {}
         """Runs that have a slot, by host."""
         self._busy_targets: dict[tuple[str, str], dict[int, str]] = {}
         """Their hosts, by (remediation, target): several hosts may share what a fix is about."""
         self._at_work: set[int] = set()
-        for row in _UNENDED.rows(connection):
+        for row in _UNENDED.rows(connection) if counts.unended else []:
             if row.slot_at is None:
                 continue
             self._busies(row.id, row.remediation, row.host, row.target)
             if row.state in AT_WORK:
                 self._at_work.add(row.id)
-        since = now - limits.targets.window.total_seconds()
-        self._in_hour: int
-        ((self._in_hour, in_window, self._held),) = _COUNTS.rows(connection, hour=now - HOUR, window=since)
         self._hosts: dict[str, int] = {}
         """How many hosts each remediation touched within the window; a reset lets the window begin anew."""
         self._touched: set[tuple[str, str]] = set()
         """(remediation, host) of those that were, among the hosts that are asked about."""
-        if in_window + len(asked) >= limits.targets.max:  # with fewer runs no breaker can open
+        if counts.in_window + len(asked) >= limits.targets.max:  # with fewer runs no breaker can open
             self._hosts = dict(_HOSTS.rows(connection, since=since))
             self._touched = self._of_these(asked, since)
         self._ends = self._last_ends(asked)
@@ -85,6 +86,11 @@ class Histories:
             self._touched.add((remediation, host))
             self._hosts[remediation] = self._hosts.get(remediation, 0) + 1
         self._in_hour += first
+
+    @property
+    def slots_to_fill(self) -> int:
+        """How many more of what was held before this round may be started now."""
+        return self.free_slots if self._held else 0
 
     @property
     def free_slots(self) -> int:
@@ -160,11 +166,15 @@ _UNENDED = Prepared(
 _SLOTS = select(func.count()).select_from(runs)
 _COUNTS = Prepared(
     select(
-        _SLOTS.where(runs.c.slot_at > bindparam("hour")).scalar_subquery(),
-        _SLOTS.where(runs.c.slot_at > bindparam("window")).scalar_subquery(),
-        select(func.count()).where(decisions.c.due_at.is_not(None)).scalar_subquery(),
+        _SLOTS.where(runs.c.slot_at > bindparam("hour")).scalar_subquery().label("in_hour"),
+        _SLOTS.where(runs.c.slot_at > bindparam("window")).scalar_subquery().label("in_window"),
+        select(func.count()).where(decisions.c.due_at.is_not(None)).scalar_subquery().label("held"),
+        exists(select(runs.c.id).where(UNENDED)).label("unended"),
+        exists(select(pauses.c.remediation)).label("pauses"),
+        exists(select(breakers.c.remediation)).label("breakers"),
     )
 )
+"""Most that is asked for below is not there, most of the time."""
 _SLOT = Prepared(
     select(runs.c.slot_at)
     .where(runs.c.slot_at > bindparam("since"))

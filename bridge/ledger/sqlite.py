@@ -99,9 +99,7 @@ def transaction(connection: Connection) -> Iterator[None]:
         yield
         carry_out(connection, "COMMIT")
     except BaseException:
-        driver: Any = connection.connection.driver_connection
-        if driver.in_transaction:  # SQLite may have undone it already
-            carry_out(connection, "ROLLBACK")
+        _undo(connection)
         raise
 
 
@@ -119,6 +117,18 @@ def savepoint(connection: Connection) -> Iterator[None]:
     carry_out(connection, "RELEASE SAVEPOINT own")
 
 
+@contextlib.contextmanager
+def beginning(connection: Connection) -> Iterator[None]:
+    """As `savepoint`, for what a transaction begins with: two statements fewer, since all of it can be undone."""
+    try:
+        yield
+    except Exception as error:
+        if not is_full(error):
+            _undo(connection)
+            carry_out(connection, "BEGIN IMMEDIATE")
+        raise
+
+
 def warning(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str | None:
     """Return what is to be said of a version of SQLite, by default the one at hand; None: nothing."""
     if version >= _SAFE_VERSION:
@@ -134,6 +144,12 @@ def warning(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str | Non
 def sentence(error: BaseException) -> str:
     """Return what went wrong, in one line; not every error has words of its own: a `MemoryError` has none."""
     return next(iter(str(getattr(error, "orig", None) or error).splitlines()), "") or type(error).__name__
+
+
+def _undo(connection: Connection) -> None:
+    driver: Any = connection.connection.driver_connection
+    if driver.in_transaction:  # SQLite may have undone it already
+        carry_out(connection, "ROLLBACK")
 
 
 def _prepare_writer(connection: Any, record: object) -> None:

@@ -55,6 +55,8 @@ class _Share(Generic[Item, Result]):
 
 _Waiting = _Work[Any] | _Share[Any, Any]
 _Done = tuple[_Waiting, Any, BaseException | None]
+_Apart = Callable[[Connection], contextlib.AbstractContextManager[None]]
+"""Undoes what is done within it where that raises, and nothing else."""
 
 
 class Ledger:
@@ -187,7 +189,9 @@ class Ledger:
         try:
             self._wait_for_disk(connection, wait=any(work.lasting for work in group))
             with sqlite.transaction(connection):
-                done = [each for alike in _kinds(group) for each in self._attempt(connection, alike)]
+                done: list[_Done] = []
+                for alike in _kinds(group):
+                    done += self._attempt(connection, alike, sqlite.savepoint if done else sqlite.beginning)
                 for follower in self._followers:
                     promises.append(Promise())
                     follower(promises[-1])
@@ -207,11 +211,11 @@ class Ledger:
             sqlite.wait_for_disk(connection, wait=wait)
             self._waits_for_disk = wait
 
-    def _attempt(self, connection: Connection, alike: list[_Waiting]) -> list[_Done]:
+    def _attempt(self, connection: Connection, alike: list[_Waiting], apart: _Apart = sqlite.savepoint) -> list[_Done]:
         """Do what is of one kind; where that fails for several, do each alone: only the one at fault suffers."""
         before = len(self._followers)
         try:
-            with sqlite.savepoint(connection):
+            with apart(connection):
                 results = _do(connection, alike)
         except Exception as error:  # it belongs to whoever asked for this work
             if sqlite.is_full(error):
