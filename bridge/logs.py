@@ -12,6 +12,7 @@ from contextlib import suppress
 from bridge.log_files import LogFiles
 from bridge.policy.log_keys import Logs
 from bridge.run.redaction import redact
+from bridge.telling import say_about
 from remedy.config.logger import EventDict, Processor, WrappedLogger, structlog
 
 _STDERR = 2
@@ -25,7 +26,7 @@ def configure_logs(logs: Logs) -> None:
     """Set structlog up for a process of ours; once, at its start, and in the worker anew."""
     console = logs.format == "console" or (logs.format == "auto" and sys.stderr.isatty())
     processors: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+        say_about,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,

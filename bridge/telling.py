@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from bridge.decision.facts import Episode
 from bridge.decision.gates import Decision, Verdict
 from bridge.escalation.stories import subject
-from remedy.config.logger import FilteringBoundLogger, structlog
+from remedy.config.logger import EventDict, FilteringBoundLogger, WrappedLogger
 
 _MOST_LINES = 10
 """Of one round or notification: a storm is told by its first, and by how many more there are."""
@@ -58,9 +58,33 @@ class News:
         return self.decision.verdict in _WORTH_A_LOOK
 
 
-def about(episode: Episode, remediation: str, run_id: int | None = None) -> AbstractContextManager[Any]:
-    """Let every line that is said meanwhile, in this thread, say what it is about."""
-    return structlog.contextvars.bound_contextvars(**names(episode, remediation, run_id))
+_About = tuple[Episode, str, int | None]
+_ABOUT: ContextVar[_About | None] = ContextVar("about", default=None)
+
+
+class about:  # noqa: N801 - it is used as a function
+    """Let every line that is said meanwhile, in this thread, say what it is about.
+
+    Cheaper than structlog's own, since it is in the way of every first step: words are found where a line is said.
+    """
+
+    __slots__ = ("_about", "_before")
+    _before: Token[_About | None]
+
+    def __init__(self, episode: Episode, remediation: str, run_id: int | None = None) -> None:
+        self._about: _About = (episode, remediation, run_id)
+
+    def __enter__(self) -> None:
+        self._before = _ABOUT.set(self._about)
+
+    def __exit__(self, *_: object) -> None:
+        _ABOUT.reset(self._before)
+
+
+def say_about(_logger: WrappedLogger, _method: str, said: EventDict) -> EventDict:
+    """Let a line say what it is about; a processor for structlog."""
+    meanwhile = _ABOUT.get()
+    return {**names(*meanwhile), **said} if meanwhile is not None else said
 
 
 def names(episode: Episode, remediation: str, run_id: int | None = None) -> dict[str, Any]:

@@ -248,7 +248,7 @@ class Action(BaseModel, ABC):
 
     @property
     def starts_program(self) -> bool:
-        """Whether the first that it does is to start a program: it has begun once that runs."""
+        """Whether the first that it does is to start a program, with nothing to copy before: then it has begun."""
         return False
 
     def wants_backup(self, usual: bool) -> bool:

@@ -1,8 +1,8 @@
 """Run an allowed program."""
 
+import os
 import shlex
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -39,7 +39,7 @@ class Command(Surroundings, Action):
 
     def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:
         """Yield what is wrong with the program and its surroundings."""
-        why = program_refusal(Path(self.argv[0]), allow)
+        why = program_refusal(self.argv[0], allow)
         if why:
             yield "argv", why
         yield from self.surroundings_refusals()
@@ -65,7 +65,7 @@ class Command(Surroundings, Action):
         refuse_options_from_labels(self.argv[1:], context.labels)
         self.refuse(context)
         code = run_program(
-            self.argv, context, cwd=self.cwd or Path("/"), env=self.environment(context.output), user=self.user
+            self.argv, context, cwd=os.fspath(self.cwd or "/"), env=self.environment(context.output), user=self.user
         )
         if code not in self.exit_codes:
             raise StepError(f"{self._shown()} {ended_with(code)}", exit_code=code)

@@ -11,6 +11,8 @@ Begin = Callable[[], Intake]
 
 def take_together(begin: Begin, notifications: Sequence[Notification]) -> list[Receipt]:
     """Do what `Intake.take` does for each, in order; what cannot influence each other is taken as one."""
+    if len(notifications) == 1:
+        return _take(begin, notifications)
     receipts: list[Receipt] = []
     group: list[Notification] = []
     seen: set[str] = set()
@@ -35,7 +37,7 @@ def _is_plain(notification: Notification) -> bool:
     return not notification.malformed and all(alert.status == "firing" for alert in notification.alerts)
 
 
-def _take(begin: Begin, group: list[Notification]) -> list[Receipt]:
+def _take(begin: Begin, group: Sequence[Notification]) -> list[Receipt]:
     if len(group) <= 1:
         return [begin().take(notification) for notification in group]
     first = group[0]

@@ -5,8 +5,6 @@ Each notifier works off its own messages, one after the other, so that none wait
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any
 
 from bridge.escalation import stories
 from bridge.escalation.rates import Rates
@@ -161,7 +159,7 @@ class Delivery:
         self._metrics.escalations.labels(escalation.remediation, escalation.notifier, result).inc()
 
 
-def _about(escalation: Escalation) -> AbstractContextManager[Any]:
+def _about(escalation: Escalation) -> about:
     return about(escalation.episode, escalation.remediation, escalation.run_id)
 
 

@@ -62,10 +62,9 @@ def current(connection: Connection, episode_id: int, remediation: str) -> Candid
 
 def still_held(connection: Connection, candidates: Sequence[Candidate]) -> set[int]:
     """Return the ids of those rows that still wait: an episode may have closed since they were read."""
-    ids = {candidate.decision_id for candidate in candidates}
-    written = ids - {UNWRITTEN}
+    written = {candidate.decision_id for candidate in candidates} - {UNWRITTEN}
     found = _STILL_HELD.rows(connection, ids=listed(written)) if written else ()
-    return {row.id for row in found} | (ids - written)
+    return {UNWRITTEN, *(row.id for row in found)}
 
 
 def rows_of(connection: Connection, episode_ids: Sequence[int]) -> dict[int, list[AnyRow]]:
@@ -92,15 +91,24 @@ class Entry:
 
 def record(connection: Connection, entries: Sequence[Entry], now: float) -> None:
     """Write verdicts down: the same one again in its row, another one in a row of its own."""
-    same = [entry for entry in entries if not entry.is_news]
-    written = [entry for entry in entries if entry.is_news and entry.candidate.decision_id != UNWRITTEN]
-    first = [entry for entry in written if entry.candidate.verdict == PENDING]
-    other = [entry for entry in written if entry.candidate.verdict != PENDING]
-    unwritten = [entry for entry in entries if entry.candidate.decision_id == UNWRITTEN]
-    _AGAIN.each(connection, [{**_row(entry, now), "looks_now": entry.candidate.looks + 1} for entry in same])
-    _FIRST.each(connection, [_row(entry, now) for entry in first])
-    _PAST.each(connection, [{"which": entry.candidate.decision_id, "now": now} for entry in other])
-    _ADD.each(connection, [_fresh(entry, now) for entry in (*other, *unwritten)])
+    again: list[dict[str, Any]] = []
+    first: list[dict[str, Any]] = []
+    past: list[dict[str, Any]] = []
+    added: list[dict[str, Any]] = []
+    for entry in entries:
+        candidate = entry.candidate
+        if candidate.decision_id == UNWRITTEN:
+            added.append(_fresh(entry, now))
+        elif not entry.is_news:
+            again.append({**_row(entry, now), "looks_now": candidate.looks + 1})
+        elif candidate.verdict == PENDING:
+            first.append(_row(entry, now))
+        else:
+            past.append({"which": candidate.decision_id, "now": now})
+            added.append(_fresh(entry, now))
+    for statement, rows in ((_AGAIN, again), (_FIRST, first), (_PAST, past), (_ADD, added)):
+        if rows:
+            statement.each(connection, rows)
 
 
 def retire(connection: Connection, ids: Iterable[int], now: float) -> None:

@@ -31,7 +31,8 @@ class Histories:
         self._connection, self._limits, self._now = connection, limits, now
         since = now - limits.targets.window.total_seconds()
         (counts,) = _COUNTS.rows(connection, hour=now - HOUR, window=since)
-        self._in_hour, self._held = counts.in_hour, counts.held
+        self._in_hour: int = counts.in_hour
+        self._held: int = counts.held
         self._pauses = (_pauses(connection, now) if counts.pauses else {}) | ({"": pause} if pause else {})
         breakers = _BREAKERS.rows(connection) if counts.breakers else []
         self._breakers = {row.remediation: row.reason for row in breakers}
@@ -116,6 +117,8 @@ class Histories:
 
     def _in_the_way(self, candidate: Candidate, remediation: str, own: int) -> tuple[int | None, str | None]:
         """Return which other run keeps the host busy, else the target, and then from which host."""
+        if not self._busy:
+            return None, None
         here = min((id_ for id_ in self._busy.get(candidate.host, ()) if id_ != own), default=None)
         if here is not None:
             return here, None
@@ -125,7 +128,9 @@ class Histories:
     def _flapping(self, candidate: Candidate, remediation: Remediation) -> tuple[int, float | None]:
         """Return how often an alert came back, and when that is no longer too often, where it is."""
         rule, within = remediation.flapping, remediation.flapping.within.total_seconds()
-        earlier = self._returns.get(candidate.episode.fingerprint, ())
+        earlier = self._returns.get(candidate.episode.fingerprint)
+        if not earlier:
+            return 0, None
         came = sorted(at for id_, at in earlier if id_ != candidate.episode.id and at > self._now - within)
         return len(came), came[-rule.times] + within if len(came) >= rule.times else None
 

@@ -30,6 +30,8 @@ from sqlalchemy.exc import DBAPIError
 
 from bridge.ledger.schema import AnyRow
 
+_DRIVER = "driver"
+_spell = json.encoder.encode_basestring_ascii
 Processor = Callable[[Any], Any]
 """What turns a value into what the driver takes, or back."""
 
@@ -44,8 +46,13 @@ def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
 
 
 def listed(values: Iterable[str | int]) -> str:
-    """Return what to bind where `among` wants a list."""
-    return json.dumps(list(values))
+    """Return what to bind where `among` wants a list: JSON, spelled here since an encoder is made for each `dumps`."""
+    return f"[{','.join([_spell(value) if isinstance(value, str) else str(value) for value in values])}]"
+
+
+def keep_driver(connection: Connection) -> None:
+    """Let `carry_out` find the driver of a connection at once; for one that is used as long as it exists."""
+    connection.execution_options(**{_DRIVER: connection.connection.driver_connection})
 
 
 def carry_out(connection: Connection, sql: str, values: Sequence[Any] = (), *, many: bool = False) -> Any:
@@ -54,7 +61,7 @@ def carry_out(connection: Connection, sql: str, values: Sequence[Any] = (), *, m
     What goes wrong is raised as SQLAlchemy raises it.
     """
     dialect: Any = connection.dialect
-    driver: Any = connection.connection.driver_connection
+    driver: Any = connection.get_execution_options().get(_DRIVER) or connection.connection.driver_connection
     try:
         return driver.executemany(sql, values) if many else driver.execute(sql, values)
     except dialect.loaded_dbapi.Error as error:

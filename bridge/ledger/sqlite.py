@@ -3,7 +3,6 @@
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,46 +86,66 @@ def wait_for_disk(connection: Connection, *, wait: bool) -> None:
     carry_out(connection, f"PRAGMA synchronous={'FULL' if wait else 'NORMAL'}")
 
 
-@contextlib.contextmanager
-def transaction(connection: Connection) -> Iterator[None]:
+class transaction:  # noqa: N801 - it is used as a function
     """Make durable, on the connection that writes, what is written within; undo it where something raises.
 
     Not through SQLAlchemy, whose own transaction on this connection begins once and means nothing: in transactions as
     small as ours its share is noticed.
     """
-    carry_out(connection, "BEGIN IMMEDIATE")
-    try:
-        yield
-        carry_out(connection, "COMMIT")
-    except BaseException:
-        _undo(connection)
-        raise
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        carry_out(self._connection, "BEGIN IMMEDIATE")
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is not None:
+            _undo(self._connection)
+            return
+        try:
+            carry_out(self._connection, "COMMIT")
+        except BaseException:
+            _undo(self._connection)
+            raise
 
 
-@contextlib.contextmanager
-def savepoint(connection: Connection) -> Iterator[None]:
+class savepoint:  # noqa: N801 - it is used as a function; a generator would take longer than a statement
     """Undo what is written within, and nothing else, where that raises; where the disk is full SQLite undoes it all."""
-    carry_out(connection, "SAVEPOINT own")
-    try:
-        yield
-    except Exception as error:
-        if not is_full(error):
-            carry_out(connection, "ROLLBACK TO SAVEPOINT own")
-            carry_out(connection, "RELEASE SAVEPOINT own")
-        raise
-    carry_out(connection, "RELEASE SAVEPOINT own")
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        carry_out(self._connection, "SAVEPOINT own")
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is not None:
+            if not isinstance(error, Exception) or is_full(error):
+                return
+            carry_out(self._connection, "ROLLBACK TO SAVEPOINT own")
+        carry_out(self._connection, "RELEASE SAVEPOINT own")
 
 
-@contextlib.contextmanager
-def beginning(connection: Connection) -> Iterator[None]:
+class beginning:  # noqa: N801 - as above
     """As `savepoint`, for what a transaction begins with: two statements fewer, since all of it can be undone."""
-    try:
-        yield
-    except Exception as error:
-        if not is_full(error):
-            _undo(connection)
-            carry_out(connection, "BEGIN IMMEDIATE")
-        raise
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        """Everything so far is within."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, Exception) and not is_full(error):
+            _undo(self._connection)
+            carry_out(self._connection, "BEGIN IMMEDIATE")
 
 
 def warning(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str | None:

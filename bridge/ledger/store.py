@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bridge.ledger import spare, sqlite
 from bridge.ledger.gathering import Gathering
 from bridge.ledger.migrations import MIGRATIONS, Migration, NewerLedgerError, migrate, touch
+from bridge.ledger.prepared import keep_driver
 from bridge.ledger.promise import Follower, Promise
 from bridge.ledger.reply import Reply
 from bridge.ledger.reserve import Reserve
@@ -165,6 +166,7 @@ class Ledger:
 
     def _write_all(self) -> None:
         with self._writer.connect() as connection:
+            keep_driver(connection)
             while group := self._waiting.take():
                 self._commit(connection, group)
 

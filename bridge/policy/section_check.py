@@ -56,7 +56,7 @@ def programs(allow: Any, path: KeyPath) -> Found:
     """See that no program is allowed that nobody should allow; one that is not there yet may be."""
     for i, program in _each(allow.get("commands") if isinstance(allow, Mapping) else None):
         file = Path(program) if isinstance(program, str) else None
-        why = unsafe_program(file) if file is not None and file.is_absolute() and file.exists() else None
+        why = unsafe_program(str(file)) if file is not None and file.is_absolute() and file.exists() else None
         if why is not None:
             yield (*path, "commands", i), why
 

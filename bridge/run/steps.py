@@ -57,7 +57,7 @@ class Workshop:
         """Say in words what a step would do."""
         try:
             action = self._prepare(step)
-            return _sentence(action.plan(self._context(action.timeout or self.remediation.timeout)))
+            return _sentence(action.plan(self._context(action.timeout or self.remediation.timeout, self._kept)))
         except StepError as error:
             return _sentence(f"{step.action}: it would fail: {error}")
         except Exception as error:  # noqa: BLE001 - as when it is run
@@ -70,7 +70,7 @@ class Workshop:
         """
         checked_at = time.monotonic()
         ready = self._ready(step)
-        prepare = functools.partial(self._context, ready.timeout, checked_at)
+        prepare = functools.partial(self._context, ready.timeout, self._kept, checked_at)
         begins: Reply[StepContext | None] = Reply()
 
         def do() -> StepEnd | None:
@@ -124,6 +124,7 @@ class Workshop:
     def _context(
         self,
         timeout: timedelta,
+        backups: Path,
         checked_at: float = -math.inf,
         started: Callable[[int], None] = lambda _pid: None,
     ) -> StepContext:
@@ -133,7 +134,7 @@ class Workshop:
             target=self.run.target,
             host=self.run.host,
             allow=self.allow,
-            backups=self._kept,
+            backups=backups,
             deadline=time.monotonic() + timeout.total_seconds(),
             stop=self.stop,
             output=Output(),
@@ -147,7 +148,7 @@ class Workshop:
         """Copy what it will change, then run it."""
         exit_code = None
         try:
-            if action.wants_backup(self.remediation.backup):
+            if not action.starts_program and action.wants_backup(self.remediation.backup):
                 self.backups.keep(action, name, context)
             outcome, reason = StepOutcome.SUCCEEDED, action.run(context)
         except StepTimeoutError as error:

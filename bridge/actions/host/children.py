@@ -1,5 +1,6 @@
 """Run a program to its end: no shell, a session of its own, output bounded, killed whole when its time is up."""
 
+import functools
 import os
 import pwd
 import select
@@ -37,7 +38,7 @@ def run_program(
     *,
     output: Sink | None = None,
     with_errors: bool = True,
-    cwd: Path | None = None,
+    cwd: str | Path | None = None,
     env: Mapping[str, str] = BASE_ENV,
     user: str | None = None,
 ) -> int:
@@ -53,22 +54,30 @@ def run_program(
         StepTimeoutError: its time was up.
     """
     context.remaining()
-    with _start([os.fspath(word) for word in argv], cwd, env, user, with_errors=with_errors) as child:
-        os.sched_yield()  # where both have only one processor, it goes first
-        pidfd = os.pidfd_open(child.pid)
+    pipe, prints = os.pipe()
+    try:
         try:
-            context.started(child.pid)
-            _follow(child, pidfd, context, context.output if output is None else output)
-        except BaseException:
-            _end_group(child.pid, pidfd)
-            raise
+            child = _start([os.fspath(word) for word in argv], cwd, env, user, prints, with_errors=with_errors)
         finally:
-            os.close(pidfd)
+            os.close(prints)
+        with child:
+            os.sched_yield()  # where both have only one processor, it goes first
+            pidfd = os.pidfd_open(child.pid)
+            try:
+                context.started(child.pid)
+                _follow(pipe, pidfd, context, context.output if output is None else output)
+            except BaseException:
+                _end_group(child.pid, pidfd)
+                raise
+            finally:
+                os.close(pidfd)
+    finally:
+        os.close(pipe)
     return child.returncode
 
 
 def _start(
-    argv: list[str], cwd: Path | None, env: Mapping[str, str], user: str | None, *, with_errors: bool
+    argv: list[str], cwd: str | Path | None, env: Mapping[str, str], user: str | None, prints: int, *, with_errors: bool
 ) -> "subprocess.Popen[bytes]":
     try:
         return subprocess.Popen(
@@ -78,9 +87,9 @@ def _start(
             user=user,
             group=None if user is None else pwd.getpwnam(user).pw_gid,
             extra_groups=None if user is None else [],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if with_errors else subprocess.DEVNULL,
+            stdin=_nothing(),
+            stdout=prints,
+            stderr=prints if with_errors else _nothing(),
             start_new_session=True,
         )
     except OSError as error:
@@ -89,10 +98,13 @@ def _start(
         raise StepError(f"'{argv[0]}' could not be started: {error}") from None
 
 
-def _follow(child: "subprocess.Popen[bytes]", pidfd: int, context: StepContext, output: Sink) -> None:
-    if child.stdout is None:
-        raise ValueError("started without a pipe to read from")
-    pipe = child.stdout.fileno()
+@functools.cache
+def _nothing() -> int:
+    """Return `/dev/null`, open: to open it, and to make files of pipes, for each program takes as long as a fork."""
+    return os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+
+
+def _follow(pipe: int, pidfd: int, context: StepContext, output: Sink) -> None:
     os.set_blocking(pipe, False)
     poller = select.poll()
     poller.register(pidfd, select.POLLIN)

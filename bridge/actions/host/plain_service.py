@@ -54,7 +54,7 @@ class PlainService(Surroundings):
 
     def refusals(self, allow: Allow) -> Iterator[tuple[str, str]]:
         """Yield (field, why) for what is forbidden."""
-        why = program_refusal(Path(self.argv[0]), allow)
+        why = program_refusal(self.argv[0], allow)
         if why:
             yield "argv", why
         yield from self.surroundings_refusals()

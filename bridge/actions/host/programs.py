@@ -1,7 +1,7 @@
 """Which programs may run: named in `allow.commands`, out of others' reach, and none that runs what it is told."""
 
-# This stands between a decision and its first step: with `Path` it took 48 microseconds, without it takes 27.
-# ruff: noqa: PTH113, PTH116, PTH119, PTH120
+# This stands between a decision and its first step: without `Path` it takes half as long.
+# ruff: noqa: PTH113, PTH115, PTH116, PTH119, PTH120
 import functools
 import grp
 import os
@@ -29,27 +29,40 @@ _LOADER = re.compile(r"ld-.*\.so.*")
 _VERSION = re.compile(r"[-.\d]+$")
 
 
-def program_refusal(program: Path, allow: Allow) -> str | None:
+def program_refusal(program: str, allow: Allow) -> str | None:
     """Say why a program must not be run, or None where it may be."""
-    if program not in allow.commands:
+    if program not in map(os.fspath, allow.commands) and Path(program) not in allow.commands:
         return f"'{program}' is not in allow.commands"
     return unsafe_program(program)
 
 
-def unsafe_program(program: Path) -> str | None:
+def unsafe_program(program: str) -> str | None:
     """Say what makes a program unfit to be allowed at all: what it is, or who can change it."""
     try:
-        real = os.path.realpath(program, strict=True)
+        real = _real(program)
     except OSError:
         return f"'{program}' does not exist or cannot be reached"
-    for name in dict.fromkeys((program.name, os.path.basename(real))):
+    for name in dict.fromkeys((os.path.basename(program), os.path.basename(real))):
         if runs_what_it_is_told(name):
             return (
                 f"'{program}' is a shell, an interpreter or a launcher ('{name}'): allow a script of your own instead"
             )
     if not (os.path.isfile(real) and os.access(real, os.X_OK)):
         return f"'{program}' is not an executable file"
-    return next(_writable_by_others(os.fspath(program), real), None)
+    return next(_writable_by_others(program, real), None)
+
+
+def _real(program: str) -> str:
+    """Return the path without symlinks: the kernel knows it, and `os.path.realpath` goes through it bit by bit.
+
+    Raises:
+        OSError: there is no such file, or it cannot be reached.
+    """
+    held = os.open(program, os.O_PATH | os.O_CLOEXEC)
+    try:
+        return os.readlink(f"/proc/self/fd/{held}")
+    finally:
+        os.close(held)
 
 
 def runs_what_it_is_told(name: str) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from bridge.actions.base import Output, StepError
 from bridge.actions.host.children import BASE_ENV
@@ -24,11 +24,11 @@ class Surroundings(BaseModel):
     """The folder in which it runs; else `/`."""
     user: UserName | None = None
     """The user as whom it runs, with that user's first group only; needs root. Else the bridge's."""
-    env: Mapping[EnvName, Text] = {}
+    env: Mapping[EnvName, Text] = Field(default_factory=dict)
     """Its environment, beside `PATH` and `LC_CTYPE`. Names that load code (`LD_PRELOAD`, `BASH_ENV` …) are refused."""
     env_from: tuple[EnvName, ...] = ()
     """Names of variables that it gets with the values that they have for the bridge."""
-    env_files: Mapping[EnvName, AbsolutePath] = {}
+    env_files: Mapping[EnvName, AbsolutePath] = Field(default_factory=dict)
     """Variables whose values (one line each) are read from secret files."""
 
     def environment(self, output: Output) -> dict[str, str]:
