@@ -5,7 +5,7 @@ alert's fix refuses this one: nobody expects a run by hand to begin later, when 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
@@ -87,7 +87,7 @@ def now_or_never(case: Case, decision: Decision) -> Decision:
     asked = case.episode.annotations.get("summary", "by hand")
     if decision.verdict is Verdict.RUN:
         return Decision(decision.verdict, f"{decision.reason}: {asked}")
-    return replace(decision, due=None)
+    return decision._replace(due=None)
 
 
 def _whole_target(remediation: Remediation, target: str, labels: Mapping[str, str], host: str) -> str:

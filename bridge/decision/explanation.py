@@ -5,7 +5,6 @@ Nothing is recorded and nothing is changed.
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ def explain(
     for remediation in chosen:
         bare = case_for(episode, remediation, policy, now)
         history = remember(episode, remediation, bare.host, bare.target)
-        case = replace(bare, history=history, standing=standing)
+        case = bare._replace(history=history, standing=standing)
         verdicts = [{"gate": gate.__name__, "objection": _objection(gate(case))} for gate in gates.GATES]
         place = {"remediation": remediation.name, "host": case.host, "target": case.target}
         rest = {"gates": verdicts, "plan": list(_plan(policy, case))}

@@ -1,10 +1,12 @@
 """What the gates decide on: an episode, what the ledger remembers of it, and how others see it now.
 
-All times are unix seconds by our own clock, except `starts_at` and `ends_at`, which are the sender's.
+All times are unix seconds by our own clock, except `starts_at` and `ends_at`, which are the sender's. What is made for
+each look at each episode is a tuple: a frozen dataclass takes three times as long to make.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,7 @@ class Pause:
     until: float | None
 
 
-@dataclass(frozen=True)
-class History:
+class History(NamedTuple):
     """What the ledger remembers that matters for one episode and one remediation."""
 
     pause: Pause | None = None
@@ -96,8 +97,7 @@ UNWRITTEN = 0
 """The id of a row that there is not yet."""
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """An episode that waits for a decision on one remediation, with the id of its current row."""
 
     decision_id: int

@@ -4,8 +4,8 @@ A "not now" carries a due time and is looked at again while the alert fires; a "
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from bridge.decision.facts import Episode, History, Standing
 from bridge.decision.own_alerts import is_own
@@ -52,8 +52,7 @@ class Verdict(StrEnum):
     """No gate's: the bridge itself failed at it, and looks again."""
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """A verdict with its reason, always a sentence. `due` is the unix time of the next look; None: it is final."""
 
     verdict: Verdict
@@ -61,8 +60,7 @@ class Decision:
     due: float | None = None
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """Everything that the gates may look at for one episode and one remediation."""
 
     episode: Episode

@@ -1,8 +1,7 @@
 """Decisions: one current row for each episode and remediation; a held one is updated in place, a change adds one."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
@@ -75,8 +74,7 @@ def rows_of(connection: Connection, episode_ids: Sequence[int]) -> dict[int, lis
     return found
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A verdict to be written down, with the run that it led to."""
 
     candidate: Candidate

@@ -117,7 +117,7 @@ class Histories:
 
     def _in_the_way(self, candidate: Candidate, remediation: str, own: int) -> tuple[int | None, str | None]:
         """Return which other run keeps the host busy, else the target, and then from which host."""
-        if not self._busy:
+        if not self._busy_targets:
             return None, None
         here = min((id_ for id_ in self._busy.get(candidate.host, ()) if id_ != own), default=None)
         if here is not None:
@@ -127,10 +127,10 @@ class Histories:
 
     def _flapping(self, candidate: Candidate, remediation: Remediation) -> tuple[int, float | None]:
         """Return how often an alert came back, and when that is no longer too often, where it is."""
-        rule, within = remediation.flapping, remediation.flapping.within.total_seconds()
-        earlier = self._returns.get(candidate.episode.fingerprint)
-        if not earlier:
+        earlier = self._returns.get(candidate.episode.fingerprint, [])
+        if not earlier or (len(earlier) == 1 and earlier[0][0] == candidate.episode.id):
             return 0, None
+        rule, within = remediation.flapping, remediation.flapping.within.total_seconds()
         came = sorted(at for id_, at in earlier if id_ != candidate.episode.id and at > self._now - within)
         return len(came), came[-rule.times] + within if len(came) >= rule.times else None
 

@@ -50,6 +50,8 @@ class Standings:
         Raises:
             ClosedError: they were closed meanwhile.
         """
+        if self.asks_nobody:
+            return {episode.fingerprint: _NOBODY for episode in episodes}
         now = self._clock()
         try:
             answers = [self._pool.submit(self._question, client, episodes, now) for client in self._alertmanagers]
@@ -79,6 +81,9 @@ class Standings:
         except ObserverError as error:
             return None, str(error)
         return {each.fingerprint for each in episodes if frozenset(each.labels.items()) in firing}, ""
+
+
+_NOBODY = Standing()
 
 
 def _combine(episode: Episode, active: set[str] | None, error: str, views: list[View]) -> Standing:

@@ -12,11 +12,15 @@ _FORMS = [
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
 ]
 """Every repetition is bounded or cannot overlap with what follows: 64 KiB of anything take milliseconds."""
+_MAY_HOLD_SECRET = re.compile("[:=]|--")
+"""No form of a secret is without these."""
 _SHOWN = (r"\1\2<redacted>", r"\1\2<redacted>", r"\1\2\3<redacted>", r"\1<redacted>\3", "<redacted private key>")
 
 
 def redact(text: str) -> str:
     """Return the text with what looks like a secret taken out."""
+    if not _MAY_HOLD_SECRET.search(text):
+        return text
     for form, shown in zip(_FORMS, _SHOWN, strict=True):
         text = form.sub(shown, text)
     return text

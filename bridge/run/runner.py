@@ -60,7 +60,7 @@ class Runner:
         self.token, self.backups, self._clock, self._chance = token, backups, clock, chance
         self._ours = ours
         self._turns, self._hands = Turns(ledger, clock), Hands("step")
-        self._log = structlog.get_logger("runner")
+        self._log = structlog.get_logger("runner").bind()  # else it is made anew for each line
         self.closing = threading.Event()
         """Begin nothing more: no attempt, no step, no look at whether it helped."""
         self.stop = threading.Event()

@@ -42,10 +42,9 @@ def case(
     *, mode: Mode = Mode.AUTO, auto_fix: bool = True, history: dict | None = None, standing: dict | None = None, **more
 ) -> Case:
     """Change something in a case in which nothing stands in the way."""
-    return replace(
-        OPEN_WAY,
+    return OPEN_WAY._replace(
         remediation=replace(RESTART, mode=mode, auto_fix=auto_fix),
-        history=replace(History(), **(history or {})),
+        history=History(**(history or {})),
         standing=replace(OPEN_WAY.standing, **(standing or {})),
         **more,
     )
@@ -182,6 +181,7 @@ HISTORIES = st.builds(
     pause=st.none()
     | st.builds(Pause, st.sampled_from(["", "restart"]), st.text(), st.none() | st.floats(NOW, NOW * 2)),
     busy_with=st.none() | st.integers(1, 9),
+    busy_host=st.none() | st.text(min_size=1),
     last_end=st.none() | st.floats(NOW - 600, NOW + 600),
     running=st.integers(0, 4),
     runs_in_hour=st.integers(0, 12),
@@ -189,7 +189,9 @@ HISTORIES = st.builds(
     host_touched=st.booleans(),
     breaker=st.none() | st.text(),
     returns=st.integers(0, 5),
+    calm_at=st.none() | st.floats(NOW, NOW + 600),
     attempts=st.integers(0, 2),
+    held=st.integers(0, 10_000),
 )
 NAMES = st.lists(st.text(min_size=1), max_size=2).map(tuple)
 STANDINGS = st.builds(
@@ -210,7 +212,7 @@ CASES = st.builds(
     host=st.sampled_from(["", "web-1"]),
     target=st.sampled_from(["", "web-1/http"]),
     by_hand=st.booleans(),
-).flatmap(lambda made: st.builds(lambda h, s: replace(made, history=h, standing=s), HISTORIES, STANDINGS))
+).flatmap(lambda made: st.builds(lambda h, s: made._replace(history=h, standing=s), HISTORIES, STANDINGS))
 HELD = {v for v, *_ in OBJECTIONS} - {Verdict.DISABLED, Verdict.NO_TARGET, Verdict.AWAITING_APPROVAL}
 
 
@@ -246,11 +248,11 @@ def test_nothing_runs_that_anybody_objects_to(given_: Case) -> None:
 def test_a_cooldown_that_is_looked_at_again_ends_when_it_said(earlier: float, later: float) -> None:
     cooling = case(history={"last_end": NOW})
     assert (
-        gates.cooldown(replace(cooling, now=earlier)).due
-        == gates.cooldown(replace(cooling, now=later)).due
+        gates.cooldown(cooling._replace(now=earlier)).due
+        == gates.cooldown(cooling._replace(now=later)).due
         == NOW + 300
     )
-    assert gates.cooldown(replace(cooling, now=NOW + 300)) is None
+    assert gates.cooldown(cooling._replace(now=NOW + 300)) is None
 
 
 @pytest.mark.parametrize(
