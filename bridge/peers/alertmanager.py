@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from bridge.peers.client import PeerClient, PeerError
@@ -17,6 +18,8 @@ class Listing:
 
     silenced_by: tuple[str, ...]
     inhibited_by: tuple[str, ...]
+    labels: Mapping[str, str] | None = None
+    """None: it does not say."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,18 @@ class View:
     listings: Mapping[str, Listing] | None
     absence_counts: bool = False
     trouble: str = ""
+
+    def listing_of(self, fingerprint: str, labels: Mapping[str, str]) -> Listing | None:
+        """Return what it says of an alert: labels tell which it is, whatever fingerprint a sender made up for it."""
+        known = (self.listings or {}).get(fingerprint)
+        if known is not None and known.labels in (None, labels):
+            return known
+        return self._by_labels.get(frozenset(labels.items()))
+
+    @cached_property
+    def _by_labels(self) -> Mapping[frozenset[tuple[str, str]], Listing]:
+        known = (self.listings or {}).values()
+        return {frozenset(each.labels.items()): each for each in known if each.labels is not None}
 
 
 def ask(client: PeerClient, alertname: str | None, now: float, young: float = YOUNG_SECONDS) -> View:
@@ -40,7 +55,9 @@ def ask(client: PeerClient, alertname: str | None, now: float, young: float = YO
         parameters = {} if alertname is None else {"filter": f'alertname="{_quoted(alertname)}"'}
         alerts = client.ask("/api/v2/alerts", parameters, until).data
         listings = {
-            alert["fingerprint"]: Listing(_names(alert["status"], "silencedBy"), _names(alert["status"], "inhibitedBy"))
+            alert["fingerprint"]: Listing(
+                _names(alert["status"], "silencedBy"), _names(alert["status"], "inhibitedBy"), _labels(alert)
+            )
             for alert in _as_list(alerts)
         }
         status = client.ask("/api/v2/status", {}, until)
@@ -57,6 +74,13 @@ def _as_list(alerts: Any) -> list[Any]:
     if not isinstance(alerts, list):
         raise TypeError
     return alerts
+
+
+def _labels(alert: Mapping[str, Any]) -> Mapping[str, str] | None:
+    labels = alert.get("labels")
+    if isinstance(labels, dict) and all(isinstance(value, str) for value in labels.values()):
+        return labels
+    return None
 
 
 def _names(status: Mapping[str, Any], key: str) -> tuple[str, ...]:

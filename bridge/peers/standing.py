@@ -87,21 +87,21 @@ _NOBODY = Standing()
 
 
 def _combine(episode: Episode, active: set[str] | None, error: str, views: list[View]) -> Standing:
-    known = [listing for view in views if (listing := (view.listings or {}).get(episode.fingerprint))]
+    listings = [view.listing_of(episode.fingerprint, episode.labels) for view in views]
+    known = [listing for listing in listings if listing is not None]
     return Standing(
         prometheus=None if active is None else episode.fingerprint in active,
         prometheus_error=error,
         asked=len(views),
-        answered=sum(_lists(view, episode) or (view.listings is not None and view.absence_counts) for view in views),
+        answered=sum(
+            listing is not None or (view.listings is not None and view.absence_counts)
+            for view, listing in zip(views, listings, strict=True)
+        ),
         listed=bool(known),
         silenced_by=_distinct(name for listing in known for name in listing.silenced_by),
         inhibited_by=_distinct(name for listing in known for name in listing.inhibited_by),
-        trouble="; ".join(_trouble(view) for view in views if not _lists(view, episode)),
+        trouble="; ".join(_trouble(view) for view, listing in zip(views, listings, strict=True) if listing is None),
     )
-
-
-def _lists(view: View, episode: Episode) -> bool:
-    return view.listings is not None and episode.fingerprint in view.listings
 
 
 def _trouble(view: View) -> str:

@@ -78,10 +78,10 @@ def servers() -> Iterator[tuple[Asked, Asked]]:
 
 
 @pytest.fixture(scope="module")
-def ask(servers: tuple[Asked, Asked]) -> Iterator[Callable[[], Standing]]:
+def ask(servers: tuple[Asked, Asked]) -> Iterator[Callable[..., Standing]]:
     clients = [PeerClient(Peer.model_validate({"url": each.url, "timeout": "300ms"})) for each in servers]
     standings = Standings(None, clients, time.time)
-    yield lambda: standings.ask([ONE])[ONE.fingerprint]
+    yield lambda about=ONE: standings.ask([about])[about.fingerprint]
     standings.close()
     for client in clients:
         client.close()
@@ -119,6 +119,21 @@ def test_what_two_say_together(
     for server, kind in zip(servers, kinds, strict=True):
         if kind in CANNOT_TELL:
             assert server.url in standing.trouble
+
+
+@pytest.mark.parametrize("uptime", [OLD, YOUNG])
+@pytest.mark.parametrize("made_up", ["0000000000000001", "another"])
+def test_labels_tell_which_alert_it_is_whatever_fingerprint_came(
+    servers: tuple[Asked, Asked], ask: Callable[..., Standing], uptime: str, made_up: str
+) -> None:
+    """With the labels of a silenced alert and a fingerprint made up, or another alert's, it would have run."""
+    another = {"fingerprint": "another", "labels": {"alertname": "Another"}, "status": {"state": "active"}}
+    known = [*listing(silencedBy=["s1"], inhibitedBy=[]), another]
+    for server in servers:
+        server.reply = alertmanager(known, uptime)
+    standing = ask(replace(ONE, fingerprint=made_up))
+    assert (standing.listed, standing.silenced_by) == (True, ("s1",))
+    assert verdict(standing) is Verdict.SILENCED
 
 
 FIRING = Standing(prometheus=True, asked=1, answered=1, listed=True)
