@@ -42,8 +42,7 @@ class Recovery:
             except Exception as error:  # noqa: BLE001 - one run must not keep the bridge from starting
                 with about(run.episode, run.remediation, run.id):
                     self._log.exception("a run could not be taken up")
-                reason = f"the bridge made a mistake when it took it up: {type(error).__name__}: {error}"
-                self._end(run, Outcome.FAILED, reason)
+                    self._give_up(run, policy, error)
         return len(left)
 
     def take_up(self, run: Run, policy: Policy) -> None:
@@ -58,8 +57,18 @@ class Recovery:
         else:
             self._go_on(run, remediation)
 
-    def _end(self, run: Run, outcome: Outcome, reason: str) -> None:
-        self._ledger.write(lambda connection: runs.end(connection, run.id, outcome, reason, self._clock()))
+    def _give_up(self, run: Run, policy: Policy, error: Exception) -> None:
+        """End a run and tell people; where the mistake keeps that from being done too, end it all the same."""
+        reason = f"the bridge made a mistake when it took it up: {type(error).__name__}: {error}"
+        remediation = policy.named(run.remediation) or unconfigured(run.remediation, policy.settings)
+        try:
+            self._runner.give_up(run, remediation, reason)
+        except LedgerError:
+            raise
+        except Exception:  # noqa: BLE001 - as above
+            self._log.exception("people could not be told of it")
+            now = self._clock()
+            self._ledger.write(lambda connection: runs.end(connection, run.id, Outcome.FAILED, reason, now))
 
     def _gone(self, run: Run, stand_in: Remediation) -> None:
         """Nothing more is done for it; but what it left running is ended, and was interrupted, as with any other."""

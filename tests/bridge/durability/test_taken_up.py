@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import update
 
+from bridge.escalation import stories
+from bridge.ledger import journal
 from bridge.ledger.schema import escalations, runs, steps
 from bridge.run.survivors import birth
 from tests.bridge.durability.bridge_world import Touch, World, opened
@@ -96,3 +98,23 @@ def test_an_attempt_does_not_go_on_with_steps_that_are_others_now(world):
     (run,) = world.rows(runs)
     assert run.outcome == "interrupted"
     assert world.rows(escalations)
+
+
+@pytest.mark.parametrize("story", [True, False], ids=["told", "nor can people be told"])
+def test_what_cannot_be_taken_up_is_ended_and_told(world, monkeypatch, story):
+    """Nobody heard of a run that ended so. The mistake is put in by hand: there is none that we know of."""
+
+    def mistaken(*_: object) -> None:
+        raise KeyError("a mistake")
+
+    world.fire(LABELS, world.now)
+    world.round()
+    world.end()
+    monkeypatch.setattr(journal, "of_attempt", mistaken)
+    if not story:
+        monkeypatch.setattr(stories, "story", mistaken)
+    world.begin()
+    (run,) = world.rows(runs)
+    reason = "the bridge made a mistake when it took it up: KeyError: 'a mistake'"
+    assert (run.outcome, run.reason) == ("failed", reason)
+    assert [reason in row.title for row in world.rows(escalations)] == [True] * story
