@@ -6,8 +6,9 @@ from contextlib import suppress
 
 import psutil
 import pytest
-import structlog
 from hypothesis import settings
+
+from remedy.config.logger import structlog
 
 settings.register_profile("tests", deadline=None)  # a busy machine is no defect
 settings.load_profile("tests")

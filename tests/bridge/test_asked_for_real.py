@@ -128,7 +128,7 @@ def test_several_alertmanagers(quiet: Watched, tmp_path_factory: pytest.TempPath
             standing = ask(episode)
             assert (standing.listed, standing.answered) == (True, 1)
             assert verdict(episode, standing) is Verdict.RUN
-            unknown = replace(episode, fingerprint="0" * 16)
+            unknown = replace(episode, fingerprint="0" * 16, labels={**episode.labels, "instance": "unknown"})
             assert not ask(unknown).gone
             assert f"{second.url} did not answer" in ask(unknown).trouble
             second.start()

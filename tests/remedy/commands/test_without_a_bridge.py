@@ -1,12 +1,17 @@
 """What can be asked between two calls of `remedy run --once`, and of the old daemon's file itself."""
 
+import io
 import json
 import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from bridge.lock import LedgerLock
+from remedy.cli import main
 from tests.deploy.test_systemd import REMEDY
 from tests.remedy.error_patterns.files import PATTERN, written
 
@@ -14,9 +19,13 @@ MAKE = {"type": "create_missing_dirs", "directories": ["made"]}
 
 
 def remedy(*words: object, code: int = 0) -> str:
-    """Return what is said: the answer, or why there is none."""
-    done = called(*words, code=code)
-    return done.stdout if code == 0 else done.stderr
+    """Call a command in this process, and return what is said: the answer, or why there is none."""
+    said, wrong = io.StringIO(), io.StringIO()
+    argv = mock.patch.object(sys, "argv", ["remedy", *map(str, words)])
+    with argv, redirect_stdout(said), redirect_stderr(wrong), pytest.raises(SystemExit) as ended:
+        main()
+    assert (ended.value.code or 0) == code, said.getvalue() + wrong.getvalue()
+    return said.getvalue() if code == 0 else wrong.getvalue()
 
 
 def called(*words: object, code: int) -> subprocess.CompletedProcess[str]:
@@ -36,7 +45,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     content = {"error_patterns": [broken, tls], "health_checks": checks, "log_paths": ["logs/app.log"]}
     file = written(folder, content | {"auto_fix_config": {"quiet_for": 1, "notification_channels": ["log"]}})
     (file.parent.parent / "logs" / "app.log").write_text("BROKEN\nTLS\n")
-    remedy("run", "--once", "--config", file, code=1)
+    called("run", "--once", "--config", file, code=1)
     return file
 
 
@@ -83,7 +92,7 @@ def test_a_pause_between_two_calls_holds_the_next_one(tmp_path: Path) -> None:
     file = written(tmp_path, content)
     log = file.parent.parent / "logs" / "app.log"
     log.write_text("fine\n")
-    remedy("run", "--once", "--config", file)
+    called("run", "--once", "--config", file, code=0)
     assert "paused everything for 2h: a move" in remedy("pause", "a move", "--for", "2h", "--config", file)
     assert "a move, says " in remedy("pause", "--config", file)
     with log.open("a") as stream:
