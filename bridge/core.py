@@ -35,6 +35,9 @@ from remedy.config.logger import structlog
 
 _LOCK_SECONDS = 0.2
 
+_THREADS = 256
+"""As many runs may be under way: `limits.concurrent` goes no further."""
+
 
 class NotReadyError(Exception):
     """The bridge cannot take anything yet; the message is a sentence."""
@@ -252,7 +255,7 @@ class Bridge:
             others.ask,
             runner,
             self.metrics,
-            workers=Hands("run"),
+            workers=Hands("run", most=_THREADS),
             clock=self._clock,
         )
         delivery = Delivery(ledger, lambda: self.policy, self.metrics, self._clock)

@@ -1,6 +1,9 @@
 """Threads for work beside the caller's: a free one is reused, and one that hangs is left behind, in nobody's way."""
 
+import math
+import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
@@ -58,23 +61,29 @@ class Hands:
     dozen locks for each thing that is to be done.
     """
 
-    def __init__(self, name: str) -> None:
-        """Take the name of its threads."""
-        self._name = name
+    def __init__(self, name: str, most: float = math.inf) -> None:
+        """Take the name of its threads, and how many there may be: where all are at work, the others wait in line."""
+        self._name, self._most = name, most
+        self._count = 0
         self._free: list[SimpleQueue[Task[Any]]] = []
+        self._line: deque[Task[Any]] = deque()
         self._lock = threading.Lock()
 
     def start(self, task: Task[Any], /) -> None:
-        """Let a thread do something; what raises ends its thread.
+        """Let a thread do something.
 
         Raises:
             RuntimeError: no thread can be started; it will not be done.
         """
         with self._lock:
             inbox = self._free.pop() if self._free else None
-        if inbox is None:
-            inbox = SimpleQueue()
-            threading.Thread(target=self._work, args=(inbox,), name=self._name, daemon=True).start()
+            if inbox is None:
+                if self._count >= self._most:
+                    self._line.append(task)
+                    return
+                inbox = SimpleQueue()
+                threading.Thread(target=self._work, args=(inbox,), name=self._name, daemon=True).start()
+                self._count += 1
         inbox.put(task)
 
     def _work(self, inbox: "SimpleQueue[Task[Any]]") -> None:
@@ -85,12 +94,19 @@ class Hands:
                 if self._is_let_go(inbox):
                     return
                 continue
-            task.do(before_told=lambda: self._set_free(inbox))  # whoever waits for it may need a thread at once
+            try:
+                task.do(before_told=lambda: self._set_free(inbox))  # whoever waits for it may need a thread at once
+            except BaseException:  # noqa: BLE001 - it is said as that of a thread which ends, but this one goes on
+                threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
+                self._set_free(inbox)
             del task  # what it holds is not kept while there is nothing to do
 
     def _set_free(self, inbox: "SimpleQueue[Task[Any]]") -> None:
         with self._lock:
-            self._free.append(inbox)
+            if self._line:
+                inbox.put(self._line.popleft())
+            else:
+                self._free.append(inbox)
 
     def _is_let_go(self, inbox: "SimpleQueue[Task[Any]]") -> bool:
         """Take a thread out of the free ones; false where it was given something at this very moment."""
@@ -98,4 +114,5 @@ class Hands:
             if inbox not in self._free:
                 return False
             self._free.remove(inbox)
+            self._count -= 1
             return True

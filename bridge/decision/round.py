@@ -79,7 +79,8 @@ class Round:
         self._write()
         self._begin()
         if histories.slots_to_fill > 0:
-            passed_over = sum(candidate.verdict == Verdict.LIMITED for candidate in due.held) - len(self.jobs)
+            looked_at = (*due.held, *(candidate for _, candidate, _ in waiting))
+            passed_over = sum(each.verdict == Verdict.LIMITED for each in looked_at) - len(self.jobs)
             most = max(histories.free_slots + _FEW, 2 * passed_over)  # where other gates hold many, soon all are seen
             self.waits |= decisions.wake_some(self.connection, Verdict.LIMITED, self.now, most)
         elif (moment := histories.next_slot_at) is not None:

@@ -37,7 +37,7 @@ class Delivery:
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._loop, name="delivery", daemon=True)
-        self._hands = Hands("notify")
+        self._hands = Hands("notify", most=_AT_ONCE)
         self._rates = Rates()
         self._busy: set[str] = set()
 
@@ -72,8 +72,6 @@ class Delivery:
         with self._ledger.read() as connection:
             waiting = outbox.waiting(connection, self._clock())
         for name in set(waiting) - self._busy:
-            if len(self._busy) >= _AT_ONCE:
-                break
             self._busy.add(name)
             try:
                 self._hands.start(Task(self._work_off, name))
@@ -90,7 +88,6 @@ class Delivery:
             self._log.error("the outbox cannot be worked on", error=str(error))
         finally:
             self._busy.discard(name)
-            self._wake.set()  # another one may wait for its turn
 
     def _next(self, name: str) -> Escalation | None:
         """Return what is to be delivered next, unless the notifier has had enough for now."""

@@ -118,6 +118,8 @@ def finish(connection: Connection, episode_id: int, verdict: Verdict, reason: st
     """Give every held decision of an episode its final verdict; return (remediation, verdict) of each."""
     rows = _HELD_OF.rows(connection, episode=episode_id)
     record(connection, [Entry(_candidate(row), Decision(verdict, reason), row.run_id) for row in rows], now)
+    if woken := sum(row.decision == Verdict.LIMITED and row.due_at <= now for row in rows):
+        wake_some(connection, Verdict.LIMITED, now, woken)  # the slot for which it was woken is another's
     return [(row.remediation, str(verdict)) for row in rows]
 
 
@@ -203,7 +205,7 @@ _DUE_NOW = Prepared(_ANY_DUE.where(decisions.c.decision != PENDING))
 _STILL_HELD = Prepared(select(decisions.c.id).where(among(decisions.c.id, "ids"), CURRENT, *HELD))
 _OF_EPISODE = _CANDIDATES.where(CURRENT, decisions.c.episode_id == bindparam("episode"))
 _CURRENT = Prepared(_OF_EPISODE.where(decisions.c.remediation == bindparam("name")))
-_HELD_OF = Prepared(_OF_EPISODE.where(decisions.c.due_at.is_not(None)))
+_HELD_OF = Prepared(_OF_EPISODE.where(decisions.c.due_at.is_not(None)).add_columns(decisions.c.due_at))
 _ROWS_OF = Prepared(select(decisions).where(CURRENT, among(decisions.c.episode_id, "ids")).order_by(decisions.c.id))
 _ADD = Prepared(
     insert(decisions),

@@ -165,9 +165,14 @@ def sentence(error: BaseException) -> str:
     return next(iter(str(getattr(error, "orig", None) or error).splitlines()), "") or type(error).__name__
 
 
-def _undo(connection: Connection) -> None:
+def is_under_way(connection: Connection) -> bool:
+    """Tell whether there is a transaction: SQLite may have undone it already."""
     driver: Any = connection.connection.driver_connection
-    if driver.in_transaction:  # SQLite may have undone it already
+    return bool(driver.in_transaction)
+
+
+def _undo(connection: Connection) -> None:
+    if is_under_way(connection):
         carry_out(connection, "ROLLBACK")
 
 

@@ -220,7 +220,7 @@ class Ledger:
             with apart(connection):
                 results = _do(connection, alike)
         except Exception as error:  # it belongs to whoever asked for this work
-            if sqlite.is_full(error):
+            if sqlite.is_full(error) or not sqlite.is_under_way(connection):
                 raise  # it is nobody's fault, and SQLite has undone the whole group
             del self._followers[before:]
             if len(alike) > 1:

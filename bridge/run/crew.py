@@ -45,8 +45,8 @@ class Crew:
         self.recovery = Recovery(ledger, runner, self.submit, clock)
         self._log = structlog.get_logger("crew")
         self._workers = workers
-        self._under_way: dict[int, Task[None]] = {}
-        """What is being done, by the number of the run."""
+        self._under_way: set[Task[None]] = set()
+        """What is being done."""
         self._kept: dict[int, tuple[Remediation, Allow]] = {}
         """The policy with which a run under way started: a reload does not change it."""
         self._over: set[int] = set()
@@ -64,22 +64,24 @@ class Crew:
         kept = self._kept.setdefault(run.id, (remediation, self._policy().settings.allow))
 
         def do(remediation: Remediation, allow: Allow) -> None:
-            failed: Exception | None = None
+            failed: BaseException | None = None
             with about(run.episode, run.remediation, run.id):
                 try:
                     work(remediation, allow)
-                except Exception as error:  # noqa: BLE001 - whatever it was, the run must be taken up again
+                except BaseException as error:  # noqa: BLE001 - whatever it was, the run must be taken up again
                     failed = error
                 finally:
-                    if self._under_way.get(run.id) is task:
-                        del self._under_way[run.id]
+                    self._under_way.discard(task)
                 self._done(run, failed, go)
+            if failed is not None and not isinstance(failed, Exception):
+                raise failed  # the thread ends with it, the run does not
 
-        task = self._under_way[run.id] = Task(do, *kept)
+        task = Task(do, *kept)
+        self._under_way.add(task)
         try:
             self._workers.start(task)
         except RuntimeError as error:  # no thread can be started
-            del self._under_way[run.id]
+            self._under_way.discard(task)
             self._log.warning("a run waits for a thread", run=run.id, reason=str(error))
             self._stranded.put((run.id, _NoThreadError(error, remediation, work), go))
 
@@ -129,7 +131,7 @@ class Crew:
     def _wait(self, seconds: float) -> None:
         """Wait until all that is under way has been done, for so long at most."""
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0 and (tasks := list(self._under_way.values())):
+        while (left := end - time.monotonic()) > 0 and (tasks := list(self._under_way)):
             tasks[0].wait(left)
 
     def _take_up(self, run_id: int, error: BaseException) -> None:
@@ -149,7 +151,7 @@ class Crew:
         else:
             self._runner.give_up(run, remediation, f"the bridge made a mistake: {type(error).__name__}: {error}")
 
-    def _done(self, run: Run, failed: Exception | None, go: Go) -> None:
+    def _done(self, run: Run, failed: BaseException | None, go: Go) -> None:
         if self._runner.closing.is_set():
             return
         if failed is not None:

@@ -16,7 +16,7 @@ from bridge.escalation.delivery import Delivery
 from bridge.ledger import episodes
 from bridge.ledger.episodes import EpisodeState
 from bridge.ledger.schema import AnyRow, escalations
-from bridge.ledger.store import Ledger
+from bridge.ledger.store import Ledger, LedgerError
 from bridge.metrics import Metrics
 from bridge.policy.remediation import Policy
 from tests.bridge.local_server import Asked, listening, saying
@@ -406,3 +406,40 @@ def test_that_it_is_over_is_told_after_all_that_was_still_to_be_told(box: Outbox
     server.reply = saying(200)
     wait_for(lambda: box.advance(1) or [row.state for row in box.rows()] == ["over", "over"])
     assert [state for state, _ in told(server)] == ["raised", "raised", "raised", "resolved"], "one try failed"
+
+
+@pytest.mark.parametrize("trouble", ["its rate limit", "a ledger that cannot be written"])
+def test_what_it_may_not_or_cannot_do_now_is_not_tried_again_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    """It looked a hundred times a second, and told people again each time where it could not note that it had."""
+    with listening() as asked:
+        outbox = Outbox(tmp_path, asked.url)
+        outbox.policy = outbox.told_to(asked.url, more=", rate_limit: {max: 1, window: 1h}")
+        tried, looks, second = threading.Event(), 0, threading.Event()
+
+        def look_again(self: Delivery) -> None:
+            nonlocal looks
+            looks += 1
+            (second if looks > 1 else tried).set()
+            look(self)
+
+        def refuse(_work: object) -> None:
+            raise LedgerError("database or disk is full")
+
+        look = Delivery._look
+        monkeypatch.setattr(Delivery, "_look", look_again)
+        for host in ("web-1", "web-2"):
+            outbox.put(host)
+        if trouble != "its rate limit":
+            monkeypatch.setattr(outbox.ledger, "write", refuse)
+        outbox.delivery._wake.clear()
+        outbox.delivery.start()
+        try:
+            assert tried.wait(10)
+            wait_for(lambda: asked.requests and not outbox.delivery._busy)
+            assert not second.wait(0.5)
+            assert len(asked.requests) == 1
+        finally:
+            outbox.delivery.stop()
+            outbox.ledger.close()

@@ -1,6 +1,5 @@
 """Run a program to its end: no shell, a session of its own, output bounded, killed whole when its time is up."""
 
-import functools
 import os
 import pwd
 import select
@@ -54,7 +53,10 @@ def run_program(
         StepTimeoutError: its time was up.
     """
     context.remaining()
-    pipe, prints = os.pipe()
+    try:
+        pipe, prints = os.pipe()
+    except OSError as error:
+        raise StepError(f"'{argv[0]}' could not be started: {error.strerror}") from None
     try:
         try:
             child = _start([os.fspath(word) for word in argv], cwd, env, user, prints, with_errors=with_errors)
@@ -62,7 +64,7 @@ def run_program(
             os.close(prints)
         with child:
             os.sched_yield()  # where both have only one processor, it goes first
-            pidfd = os.pidfd_open(child.pid)
+            pidfd = _followed(child.pid)
             try:
                 context.started(child.pid)
                 _follow(pipe, pidfd, context, context.output if output is None else output)
@@ -87,9 +89,9 @@ def _start(
             user=user,
             group=None if user is None else pwd.getpwnam(user).pw_gid,
             extra_groups=None if user is None else [],
-            stdin=_nothing(),
+            stdin=subprocess.DEVNULL,
             stdout=prints,
-            stderr=prints if with_errors else _nothing(),
+            stderr=prints if with_errors else subprocess.DEVNULL,
             start_new_session=True,
         )
     except OSError as error:
@@ -98,10 +100,13 @@ def _start(
         raise StepError(f"'{argv[0]}' could not be started: {error}") from None
 
 
-@functools.cache
-def _nothing() -> int:
-    """Return `/dev/null`, open: to open it, and to make files of pipes, for each program takes as long as a fork."""
-    return os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+def _followed(pid: int) -> int:
+    """Return what tells when a program ends; where nothing can, it is ended at once."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError as error:
+        os.killpg(pid, signal.SIGKILL)
+        raise StepError(f"process {pid} could not be followed: {error.strerror}") from None
 
 
 def _follow(pipe: int, pidfd: int, context: StepContext, output: Sink) -> None:

@@ -1,5 +1,7 @@
 """`command`: what may run, how it runs, and that nothing of it is left when its time is up."""
 
+import errno
+import os
 import threading
 import time
 from dataclasses import replace
@@ -233,3 +235,18 @@ def test_one_that_writes_without_an_end_gives_way_to_the_end_of_the_bridge(
     with pytest.raises(StepError, match="the bridge is stopping"):
         Command(argv=(str(script),)).run(context)
     assert len(context.output.text()) < 100 * 1024
+
+
+@pytest.mark.parametrize("call", ["pipe", "pidfd_open"])
+def test_where_there_are_no_descriptors_left_it_fails_and_nothing_hangs(
+    call: str, make_context: MakeContext, make_script: MakeScript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program whose output nobody reads writes no further than its pipe is long, and never ends."""
+
+    def none_left(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    script = make_script("prints", "#!/bin/sh\nhead -c 300000 /dev/zero\n")
+    monkeypatch.setattr(os, call, none_left)
+    with pytest.raises(StepError, match="Too many open files"):
+        Command(argv=(str(script),)).run(make_context(Allow(commands=(script,))))

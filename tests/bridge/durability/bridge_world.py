@@ -17,6 +17,7 @@ from bridge.decision.facts import Episode, Standing
 from bridge.decision.intake import Intake, Receipt, no_look
 from bridge.decision.payload import Notification, fingerprint, parse_notification
 from bridge.decision.together import take_together
+from bridge.ledger.runs import Run, unended
 from bridge.ledger.schema import decisions
 from bridge.ledger.store import Ledger, LedgerError
 from bridge.metrics import Metrics
@@ -228,6 +229,12 @@ class World:
         for _ in range(rounds):
             self.round()
             self.work()
+
+    def under_way(self) -> Run:
+        """Return the run that has not ended."""
+        with self.ledger.read() as connection:
+            (run,) = unended(connection)
+        return run
 
     def rows(self, table: Any, *where: Any) -> list[Any]:
         """Read rows of a table."""

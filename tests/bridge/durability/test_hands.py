@@ -58,3 +58,24 @@ def test_none_keeps_the_process_from_ending():
     task = start(hands, lambda: threading.current_thread().daemon)
     assert task.wait(10)
     assert task.results == [True]
+
+
+def test_no_more_are_at_work_than_may_be_and_the_others_wait_in_line():
+    hands, gate, order = Hands("work", most=2), threading.Event(), []
+    first = [start(hands, gate.wait, 30) for _ in range(2)]
+    others = [start(hands, lambda n=number: order.append((n, threading.get_ident()))) for number in range(50)]
+    assert not others[0].wait(0.1)
+    gate.set()
+    assert all(task.wait(10) for task in (*first, *others))
+    assert sorted(number for number, _ in order) == list(range(50))
+    assert len({thread for _, thread in order}) <= 2
+
+
+def test_what_raises_keeps_nobody_in_line_waiting(monkeypatch):
+    monkeypatch.setattr(threading, "excepthook", lambda _args: None)
+    hands, gate = Hands("work", most=1), threading.Event()
+    start(hands, lambda: gate.wait(30) and 1 / 0)
+    after = start(hands, int, "2")
+    gate.set()
+    assert after.wait(10)
+    assert after.results == [2]

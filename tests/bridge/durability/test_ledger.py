@@ -10,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import insert, select, text
+from sqlalchemy.exc import OperationalError
 
 from bridge.ledger import sqlite
 from bridge.ledger.schema import meta
 from bridge.ledger.store import Ledger, LedgerError
+from tests.e2e.waiting import wait_for
 
 
 @pytest.fixture
@@ -178,6 +180,49 @@ def test_a_failing_work_undoes_itself_alone(file):
     assert sorted(outcomes) == ["a mistake", "written", "written"]
     assert "good" in keys(ledger)
     assert "bad" not in keys(ledger)
+    ledger.close()
+
+
+def test_what_is_said_not_to_be_written_is_not(file, monkeypatch):
+    """Another program took the lock when the first of a group was undone: the others were, each, and were told not."""
+    ledger, gate, entered = opened(file), threading.Event(), threading.Event()
+    carry_out, outcomes = sqlite.carry_out, {}
+
+    def refused(connection, sql, *more, **which):
+        if sql == "BEGIN IMMEDIATE" and outcomes:
+            raise OperationalError(sql, (), Exception("database is locked"))
+        return carry_out(connection, sql, *more, **which)
+
+    def fails(_connection):
+        outcomes["undone"] = True
+        raise ValueError("a mistake")
+
+    def put(name):
+        return lambda connection: connection.execute(insert(meta).values(key=name, value="x")) and name
+
+    def write(name, work):
+        try:
+            outcomes[name] = ledger.write(work)
+        except (ValueError, LedgerError) as error:
+            outcomes[name] = type(error)
+
+    blocker = threading.Thread(target=ledger.write, args=(lambda _: entered.set() or gate.wait(10),))
+    blocker.start()
+    assert entered.wait(10)
+    monkeypatch.setattr(sqlite, "carry_out", refused)
+    others = []
+    for name, work in {"bad": fails, "a": put("a"), "b": put("b")}.items():
+        others.append(threading.Thread(target=write, args=(name, work)))
+        others[-1].start()
+        wait_for(lambda: len(ledger._waiting) == len(others))
+    gate.set()
+    for thread in (blocker, *others):
+        thread.join()
+    monkeypatch.undo()
+    assert {name: outcomes[name] for name in ("a", "b")} == {"a": LedgerError, "b": LedgerError}
+    assert not keys(ledger) & {"a", "b"}
+    ledger.write(put("later"))
+    assert "later" in keys(ledger)
     ledger.close()
 
 
