@@ -85,6 +85,7 @@ def test_detection_touches_nothing(pool: Pool, tmp_path: Path) -> None:
         ("maintenance", 99, "allocated"), ("staged", 49, "available"), ("staged", 47, "allocated"),
     ],
 )  # fmt: skip
+@pytest.mark.slow  # six whole runs; in the quick tests the others stand for them
 def test_each_strategy_takes_what_it_may(strategy: str, hours: float, state: str, pool: Pool, tmp_path: Path) -> None:
     slot = pool.add("allocated", allocated_hours_ago=hours)
     write_pools(pool)
