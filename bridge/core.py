@@ -34,7 +34,6 @@ from bridge.telling import tell
 from remedy.config.logger import structlog
 
 _LOCK_SECONDS = 0.2
-
 _THREADS = 256
 """As many runs may be under way: `limits.concurrent` goes no further."""
 
