@@ -74,7 +74,7 @@ class Crew:
                     self._under_way.discard(task)
                 self._done(run, failed, go)
             if failed is not None and not isinstance(failed, Exception):
-                raise failed  # the thread ends with it, the run does not
+                raise failed  # it is no mistake of the run alone
 
         task = Task(do, *kept)
         self._under_way.add(task)
