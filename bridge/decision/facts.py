@@ -1,7 +1,7 @@
 """What the gates decide on: an episode, what the ledger remembers of it, and how others see it now.
 
 All times are unix seconds by our own clock, except `starts_at` and `ends_at`, which are the sender's. What is made for
-each look at each episode is a tuple: a frozen dataclass takes three times as long to make.
+each look at each episode is a tuple: a frozen dataclass takes twice as long to make.
 """
 
 from collections.abc import Mapping

@@ -105,8 +105,7 @@ def record(connection: Connection, entries: Sequence[Entry], now: float) -> None
             past.append({"which": candidate.decision_id, "now": now})
             added.append(_fresh(entry, now))
     for statement, rows in ((_AGAIN, again), (_FIRST, first), (_PAST, past), (_ADD, added)):
-        if rows:
-            statement.each(connection, rows)
+        statement.each(connection, rows)
 
 
 def retire(connection: Connection, ids: Iterable[int], now: float) -> None:

@@ -46,7 +46,7 @@ def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
 
 
 def listed(values: Iterable[str | int]) -> str:
-    """Return what to bind where `among` wants a list: JSON, spelled here since an encoder is made for each `dumps`."""
+    """Return what to bind where `among` wants a list: JSON, without the encoder that `dumps` makes each time."""
     return f"[{','.join([_spell(value) if isinstance(value, str) else str(value) for value in values])}]"
 
 

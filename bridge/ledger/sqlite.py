@@ -86,17 +86,23 @@ def wait_for_disk(connection: Connection, *, wait: bool) -> None:
     carry_out(connection, f"PRAGMA synchronous={'FULL' if wait else 'NORMAL'}")
 
 
-class transaction:  # noqa: N801 - it is used as a function
+class _Within:
+    """What is done on a connection within; a class, since a fix waits for it and generators need more calls."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+
+class transaction(_Within):  # noqa: N801 - it is used as a function
     """Make durable, on the connection that writes, what is written within; undo it where something raises.
 
     Not through SQLAlchemy, whose own transaction on this connection begins once and means nothing: in transactions as
     small as ours its share is noticed.
     """
 
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    __slots__ = ()
 
     def __enter__(self) -> None:
         carry_out(self._connection, "BEGIN IMMEDIATE")
@@ -112,13 +118,10 @@ class transaction:  # noqa: N801 - it is used as a function
             raise
 
 
-class savepoint:  # noqa: N801 - it is used as a function; a generator would take longer than a statement
+class savepoint(_Within):  # noqa: N801 - as above
     """Undo what is written within, and nothing else, where that raises; where the disk is full SQLite undoes it all."""
 
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    __slots__ = ()
 
     def __enter__(self) -> None:
         carry_out(self._connection, "SAVEPOINT own")
@@ -131,13 +134,10 @@ class savepoint:  # noqa: N801 - it is used as a function; a generator would tak
         carry_out(self._connection, "RELEASE SAVEPOINT own")
 
 
-class beginning:  # noqa: N801 - as above
+class beginning(_Within):  # noqa: N801 - as above
     """As `savepoint`, for what a transaction begins with: two statements fewer, since all of it can be undone."""
 
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    __slots__ = ()
 
     def __enter__(self) -> None:
         """Everything so far is within."""

